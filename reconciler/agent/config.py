@@ -1,0 +1,107 @@
+"""The agent's own settings: one file on the device, put there by whoever sets it up, never from Git."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.errors import ConfigError, ManifestError, PermissionDenied
+from reconciler.manifests import Node, Problems, check_keys, mapping, parse, seconds, text
+from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
+from reconciler.repository import Remote, check_branch
+
+DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
+# Below this, a fleet polls its Git server to death for nothing: a nudge (SIGHUP) is faster than any poll.
+MIN_INTERVAL_SECONDS = 1.0
+_UNLIMITED_HEARTBEAT = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What one device knows before it reads anything from Git. Durations are seconds."""
+
+    device: str
+    remote: Remote
+    branch: str
+    allowed_signers: Path
+    anchor: str
+    identity: Path
+    status_branch: str
+    heartbeat: float
+    interval: float
+    engine: str
+    state: Path
+
+
+def load_config(path: Path) -> Config:
+    """Read the settings. Raises ConfigError, naming the line, or PermissionDenied."""
+    advice = "see docs/reference/settings.md"
+    try:
+        content = path.read_bytes()
+    except PermissionError as error:
+        raise PermissionDenied("the settings may not be read", where=str(path), advice="run as root") from error
+    except OSError as error:
+        raise ConfigError(f"the settings cannot be read: {error.strerror}", where=str(path), advice=advice) from error
+    problems = Problems()
+    try:
+        config = _config(parse(content, str(path)), path.parent, problems)
+        problems.raise_if_any()
+    except ManifestError as error:
+        raise ConfigError("\n".join(map(str, error.problems)), advice=advice) from error
+    return config
+
+
+def _config(node: Node, folder: Path, problems: Problems) -> Config:
+    fields = mapping(node, "the settings", problems)
+    check_keys(node, ("apiVersion", "kind", "metadata", "spec"), "the settings", problems)
+    for key, wanted in (("apiVersion", "fleet/v1"), ("kind", "Agent")):
+        if key not in fields or fields[key].value != wanted:
+            problems.add(node.place, f"`{key}` must be {wanted}", f"write `{key}: {wanted}`")
+    device = _text(_section(node, "metadata", ("name",), problems), "name", "", problems)
+    if not is_dns_label(device):
+        problems.add(node.place, f"`metadata.name` {device!r} is no name of a device", DNS_LABEL_ADVICE)
+    keys = ("remote", "interval", "trust", "identity", "status", "engine", "state")
+    spec = _section(node, "spec", keys, problems)
+    remote = _section(spec, "remote", ("url", "branch", "tokenFile", "caFile"), problems)
+    trust = _section(spec, "trust", ("mode", "allowedSigners", "anchor"), problems)
+    status = _section(spec, "status", ("branch", "heartbeat"), problems)
+    if _text(trust, "mode", "commits", problems) != "commits":
+        problems.add(trust.entries["mode"].place, "the trust mode", "this version has `commits` only")
+    interval = _seconds(spec, "interval", 60.0, problems)
+    if interval < MIN_INTERVAL_SECONDS:
+        problems.add(spec.place, f"`interval` is under {MIN_INTERVAL_SECONDS:g} s", "poll less often")
+    problems.raise_if_any()
+    token, ca = (_path(remote, key, folder, problems) for key in ("tokenFile", "caFile"))
+    return Config(
+        device=device,
+        remote=Remote.parse(_text(remote, "url", "", problems), token, ca),
+        branch=check_branch(_text(remote, "branch", "main", problems)),
+        allowed_signers=_path(trust, "allowedSigners", folder, problems) or folder / "allowed_signers",
+        anchor=_text(trust, "anchor", "", problems),
+        identity=_path(spec, "identity", folder, problems) or folder / "identity",
+        status_branch=check_branch(_text(status, "branch", "status", problems)),
+        heartbeat=min(_seconds(status, "heartbeat", 900.0, problems), _UNLIMITED_HEARTBEAT),
+        interval=interval,
+        engine=_text(spec, "engine", "unix:///var/run/docker.sock", problems),
+        state=_path(spec, "state", folder, problems) or Path("/var/lib/reconciler"),
+    )
+
+
+def _section(node: Node, key: str, allowed: tuple[str, ...], problems: Problems) -> Node:
+    section = node.entries.get(key, Node({}, node.place, node.place))
+    mapping(section, key, problems)
+    check_keys(section, allowed, f"`{key}`", problems)
+    return section
+
+
+def _text(section: Node, key: str, default: str, problems: Problems) -> str:
+    entries: Mapping[str, Node] = section.entries
+    return text(entries[key], key, problems) if key in entries else default
+
+
+def _seconds(section: Node, key: str, default: float, problems: Problems) -> float:
+    return seconds(section.entries[key], key, problems) if key in section.entries else default
+
+
+def _path(section: Node, key: str, folder: Path, problems: Problems) -> Path | None:
+    """A path; a relative one is beside the settings file."""
+    return folder / text(section.entries[key], key, problems) if key in section.entries else None

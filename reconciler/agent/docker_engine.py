@@ -1,0 +1,244 @@
+"""The seam, in Docker: the only module that knows the SDK. Answers of the Engine become values here, or errors.
+
+The SDK's low-level client is used, because its containers.list() inspects each container, ten times dearer than the
+one list call that holds all we need.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import requests
+
+from reconciler.agent import container_body as labels
+from reconciler.agent import engine_answers as answers
+from reconciler.agent.container_body import container_body, endpoint
+from reconciler.agent.files import write_atomically
+from reconciler.agent.health import COMPLETION_SECONDS, Look, Verdict, judge, judge_job
+from reconciler.errors import (
+    EngineError,
+    EngineUnavailable,
+    ImageUnavailable,
+    PermissionDenied,
+    ReconcilerError,
+    ServiceFailed,
+)
+from reconciler.model import Network, ObservedState, Volume
+from reconciler.planning import (
+    AwaitCompleted,
+    AwaitHealthy,
+    ConnectNetwork,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    DisconnectNetwork,
+    PullImage,
+    RemoveContainer,
+    RemoveNetwork,
+    RenameContainer,
+    StartContainer,
+    Step,
+    StopContainer,
+    StoreConfig,
+    UnpauseContainer,
+)
+
+# The Engine answers in milliseconds; only a stop takes longer, by the container's own grace period.
+TIMEOUT_SECONDS = 60
+POLL_SECONDS = 0.2
+
+
+class DockerEngine:
+    """One Docker Engine, and the folder of config files beside it."""
+
+    def __init__(
+        self,
+        url: str,
+        device: str,
+        files: Path,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url, self._device, self._files = url, device, files
+        self._sleep, self._clock = sleep, clock
+        self._connected: Any = None
+
+    def version(self) -> str:
+        with self._errors("ask its version"):
+            return str(self._api.version()["Version"])
+
+    def observe(self, device: str) -> ObservedState:
+        with self._errors("look at it"):
+            mine = {"label": f"{labels.DEVICE}={device}"}
+            containers = self._api.containers(all=True, filters=mine)
+            networks, volumes = self._api.networks(), self._api.volumes()["Volumes"] or []
+            images = self._api.images()
+        return ObservedState(
+            device,
+            tuple(sorted((answers.container(found) for found in containers), key=lambda c: (c.app, c.service, c.name))),
+            tuple(answers.network(found, device) for found in networks),
+            tuple(answers.volume(found, device) for found in volumes),
+            answers.images(images),
+            self._stored(),
+        )
+
+    def perform(self, step: Step) -> None:
+        with self._errors(f"{step.verb} {step.subject}"):
+            self._perform(step)
+
+    def _perform(self, step: Step) -> None:  # noqa: C901, PLR0912  # one case for each class of step, one call in each
+        match step:
+            case PullImage():
+                self._pull(step)
+            case StoreConfig():
+                write_atomically(self._files / step.config.digest, step.config.content, mode=0o444)
+            case CreateNetwork():
+                self._create_network(step)
+            case RemoveNetwork():
+                self._api.remove_network(step.network_id)
+            case ConnectNetwork():
+                self._connect(step)
+            case DisconnectNetwork():
+                self._api.disconnect_container_from_network(step.container, step.network, force=True)
+            case CreateVolume():
+                self._api.create_volume(step.volume.name, labels=self._labels(step.app, step.volume))
+            case CreateContainer():
+                self._create(step)
+            case StartContainer():
+                self._api.start(step.container)
+            case UnpauseContainer():
+                self._api.unpause(step.container)
+            case StopContainer():
+                self._stop(step)
+            case RenameContainer():
+                self._api.rename(step.container, step.name)
+            case RemoveContainer():
+                self._api.remove_container(step.container, v=True)
+            case AwaitHealthy():
+                self._await_healthy(step)
+            case AwaitCompleted():
+                self._await_completed(step)
+
+    def _pull(self, step: PullImage) -> None:
+        try:
+            for line in self._api.pull(step.image, platform=step.platform or None, stream=True, decode=True):
+                if "error" in line:
+                    raise _not_pulled(step.image, str(line["error"]))
+        except docker.errors.APIError as error:
+            raise _not_pulled(step.image, str(error.explanation)) from error
+
+    def _create_network(self, step: CreateNetwork) -> None:
+        network = step.network
+        pools = [
+            docker.types.IPAMPool(subnet=subnet, gateway=gateway or None)
+            for subnet, gateway in zip(network.subnets, network.gateways, strict=True)
+        ]
+        self._api.create_network(
+            network.name,
+            driver=network.driver or "bridge",
+            options=dict(network.driver_opts),
+            ipam=docker.types.IPAMConfig(pool_configs=pools) if pools else None,
+            check_duplicate=True,
+            internal=network.internal,
+            attachable=network.attachable,
+            enable_ipv6=network.enable_ipv6,
+            labels={**self._labels(step.app, network), labels.FINGERPRINT: step.fingerprint},
+        )
+
+    def _labels(self, app: str, resource: Network | Volume) -> dict[str, str]:
+        kind = "network" if isinstance(resource, Network) else "volume"
+        return {
+            **resource.labels,
+            labels.DEVICE: self._device,
+            labels.APP: app,
+            labels.PROJECT: app,
+            f"com.docker.compose.{kind}": resource.key,
+        }
+
+    def _connect(self, step: ConnectNetwork) -> None:
+        body = {"Container": step.container, "EndpointConfig": endpoint(step.service, step.attachment)}
+        url = self._api._url("/networks/{0}/connect", step.attachment.network)
+        self._api._raise_for_status(self._api._post_json(url, data=body))
+
+    def _create(self, step: CreateContainer) -> None:
+        body = container_body(step.service, step.app, self._device, step.fingerprint, self._files)
+        try:
+            self._api.create_container_from_config(body, step.name, step.service.platform or None)
+        except docker.errors.APIError as error:
+            if error.status_code != requests.codes.conflict:
+                raise
+            advice = "it is not ours to remove: rename or remove it, or give the service another `container_name`"
+            raise EngineError(
+                f"the name {step.name} is taken by a container of somebody else", advice=advice
+            ) from error
+
+    def _stop(self, step: StopContainer) -> None:
+        grace = self._api.inspect_container(step.container)["Config"].get("StopTimeout")
+        self._api.stop(step.container, timeout=10 if grace is None else grace)
+
+    def _await_healthy(self, step: AwaitHealthy) -> None:
+        first = self._look(step.container)
+        self._await(step, lambda look: judge(step.service, look, first), first.patience(step.service.update.monitor))
+
+    def _await_completed(self, step: AwaitCompleted) -> None:
+        self._await(step, judge_job, COMPLETION_SECONDS)
+
+    def _await(
+        self, step: AwaitHealthy | AwaitCompleted, judgement: Callable[[Look], tuple[Verdict, str]], patience: float
+    ) -> None:
+        deadline = self._clock() + patience
+        while True:
+            verdict, reason = judgement(self._look(step.container))
+            late = self._clock() > deadline
+            if verdict is Verdict.GOOD or (not step.required and (late or verdict is Verdict.BAD)):
+                return
+            if verdict is Verdict.BAD or late:
+                waited = f" after {patience:g} s" if late else ""
+                raise ServiceFailed(
+                    f"{step.subject} {reason}{waited}", advice=f"see `docker logs {step.service.container_name}`"
+                )
+            self._sleep(POLL_SECONDS)
+
+    def _look(self, container: str) -> Look:
+        return answers.look(self._api.inspect_container(container), time.time())
+
+    def _stored(self) -> frozenset[str]:
+        return frozenset(path.name for path in self._files.glob("[0-9a-f]*")) if self._files.is_dir() else frozenset()
+
+    @property
+    def _api(self) -> Any:
+        if self._connected is None:
+            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=TIMEOUT_SECONDS)
+        return self._connected
+
+    @contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        """The SDK's errors as ours, with the Engine's address and its own words."""
+        try:
+            yield
+        except ReconcilerError:
+            raise
+        except docker.errors.APIError as error:
+            raise EngineError(f"cannot {doing}: {error.explanation or error}".strip(), where=self._url) from error
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            self._connected = None
+            if "PermissionError" in repr(error) or "Permission denied" in str(error):
+                advice = "run as root, or as a member of the group docker"
+                raise PermissionDenied("may not talk to the Docker Engine", where=self._url, advice=advice) from error
+            advice = "start it (systemctl start docker), or set `engine` to where it is"
+            raise EngineUnavailable("no Docker Engine answers", where=self._url, advice=advice) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineError(
+                f"cannot {doing}: an answer that is none of the API's: {error!r}", where=self._url
+            ) from error
+
+
+def _not_pulled(image: str, why: str) -> ImageUnavailable:
+    return ImageUnavailable(
+        f"cannot pull {image}: {why[:300]}", advice="nothing was stopped; the next pass tries again"
+    )

@@ -1,0 +1,83 @@
+"""Reads the Engine's answers into values. Pure; a wrong shape is a KeyError, TypeError or ValueError for the caller."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from reconciler.agent import container_body as labels
+from reconciler.agent.health import Look
+from reconciler.model import Container, ObservedNetwork, ObservedVolume
+
+# Only the status text of the list call holds these two on Engine 20.10.
+_STATUS_EXIT = re.compile(r"Exited \((\d+)\)")
+_STATUS_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
+_NANOSECONDS = 1e9
+
+Answer = Mapping[str, Any]
+
+
+def container(found: Answer) -> Container:
+    """One element of GET /containers/json."""
+    carried, status = found["Labels"], found["Status"]
+    exited, health = _STATUS_EXIT.search(status), _STATUS_HEALTH.search(status)
+    return Container(
+        id=found["Id"],
+        name=found["Names"][0].removeprefix("/") if found["Names"] else "",
+        app=carried.get(labels.APP, ""),
+        service=carried.get(labels.SERVICE, ""),
+        fingerprint=carried.get(labels.FINGERPRINT, ""),
+        image=found["Image"],
+        image_id=found["ImageID"],
+        state=found["State"],
+        health=health[1] if health else "",
+        exit_code=int(exited[1]) if exited else None,
+        networks=frozenset(found["NetworkSettings"]["Networks"] or ()),
+    )
+
+
+def network(found: Answer, device: str) -> ObservedNetwork:
+    """One element of GET /networks."""
+    own = _own(found, device)
+    return ObservedNetwork(found["Id"], found["Name"], own.get(labels.APP, ""), own.get(labels.FINGERPRINT, ""))
+
+
+def volume(found: Answer, device: str) -> ObservedVolume:
+    """One element of GET /volumes."""
+    return ObservedVolume(found["Name"], _own(found, device).get(labels.APP, ""))
+
+
+def images(found: Iterable[Answer]) -> dict[str, str]:
+    """GET /images/json, as the id that each tag and digest means."""
+    return {name: i["Id"] for i in found for name in (*(i["RepoTags"] or ()), *(i["RepoDigests"] or ()))}
+
+
+def look(found: Answer, now: float) -> Look:
+    """GET /containers/{id}/json, as what health is judged from. `now` is in seconds since 1970."""
+    state, check = found["State"], found["Config"].get("Healthcheck") or {}
+    given = {
+        field: check[key] / _NANOSECONDS
+        for key, field in (("Interval", "interval"), ("Timeout", "timeout"), ("StartPeriod", "start_period"))
+        if check.get(key)
+    }
+    if check.get("Retries"):
+        given["retries"] = check["Retries"]
+    return Look(
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status", "").replace("none", ""),
+        exit_code=state["ExitCode"],
+        restarts=found["RestartCount"],
+        running_for=now - _moment(state["StartedAt"]),
+        **given,
+    )
+
+
+def _own(found: Answer, device: str) -> Mapping[str, str]:
+    """The labels, if they are ours and this device's."""
+    carried: Mapping[str, str] = found.get("Labels") or {}
+    return carried if carried.get(labels.DEVICE) == device else {}
+
+
+def _moment(written: str) -> float:
+    """An RFC 3339 time with nine digits behind the point, of which Python reads six."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", written).replace("Z", "+00:00")).timestamp()

@@ -1,0 +1,145 @@
+"""What must survive a power cut: what was trusted, what was last good, what failed, what was not reported yet.
+
+Each file holds its value and the value's digest; a file whose digest is wrong is not believed.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from reconciler.agent.files import write_atomically
+from reconciler.errors import PermissionDenied, StateError
+from reconciler.model import App, Report
+from reconciler.model.codec import canonical, from_json
+
+Value = TypeVar("Value")
+
+# Failed digests that are remembered for a device: enough for every app to fail many times, and small on disk.
+MAX_FAILED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The commit that this device obeys; it never accepts one that does not follow it."""
+
+    commit: str
+    principal: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoodApp:
+    """An app as it was last seen healthy, and the revision that it came from."""
+
+    app: App
+    digest: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedApp:
+    """A rendered app that did not become healthy. It is not tried again until it changes."""
+
+    app: str
+    digest: str
+    revision: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the device learned by running apps. `applied` and `healthy` are revisions."""
+
+    good: Mapping[str, GoodApp] = field(default_factory=dict)
+    failed: tuple[FailedApp, ...] = ()
+    applied: str = ""
+    healthy: str = ""
+
+    def failure(self, digest: str) -> FailedApp | None:
+        return next((failed for failed in self.failed if failed.digest == digest), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The newest report, and whether it has reached the Git server. `sent_at` is in seconds since 1970."""
+
+    report: Report
+    is_sent: bool
+    sent_at: float = 0.0
+
+
+class Journal:
+    """The state folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second agent out. Raises StateError when one is at work."""
+        path = self.folder / "lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except PermissionError as error:
+            raise PermissionDenied(
+                "the state may not be written", where=str(self.folder), advice="run as root"
+            ) from error
+        except OSError as error:
+            raise StateError(f"the state cannot be used: {error.strerror}", where=str(self.folder)) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            advice = "stop it first, or use another state folder"
+            raise StateError("another reconciler is at work on this state", where=str(path), advice=advice) from error
+        finally:
+            os.close(descriptor)
+
+    @property
+    def trusted(self) -> Trusted | None:
+        return self._load("trusted.json", Trusted)
+
+    def write_trusted(self, trusted: Trusted) -> None:
+        self._store("trusted.json", trusted)
+
+    @property
+    def memory(self) -> Memory:
+        return self._load("apps.json", Memory) or Memory()
+
+    def write_memory(self, memory: Memory) -> None:
+        self._store("apps.json", memory)
+
+    @property
+    def reported(self) -> Reported | None:
+        return self._load("report.json", Reported)
+
+    def write_reported(self, reported: Reported) -> None:
+        self._store("report.json", reported)
+
+    def _store(self, name: str, value: object) -> None:
+        payload = canonical(value)
+        wrapped = {"sha256": hashlib.sha256(payload).hexdigest(), "value": json.loads(payload)}
+        write_atomically(self.folder / name, json.dumps(wrapped, sort_keys=True, separators=(",", ":")).encode())
+
+    def _load(self, name: str, kind: type[Value]) -> Value | None:
+        path = self.folder / name
+        try:
+            wrapped = json.loads(path.read_bytes())
+            payload = json.dumps(wrapped["value"], sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+            if hashlib.sha256(payload).hexdigest() != wrapped["sha256"]:
+                raise ValueError("its digest is wrong")
+            return from_json(kind, payload)
+        except FileNotFoundError:
+            return None
+        except PermissionError as error:
+            raise PermissionDenied("the state may not be read", where=str(path), advice="run as root") from error
+        except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
+            advice = "it is torn or not ours: look at it, then remove it to start anew from the settings"
+            raise StateError(f"the state is not believed: {error}", where=str(path), advice=advice) from error

@@ -1,0 +1,148 @@
+"""One reconcile: the sentence this program exists to say."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import reconciler
+from reconciler.agent.config import Config
+from reconciler.agent.converge import Converged, converge
+from reconciler.agent.engine import Engine
+from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.publish import Publisher
+from reconciler.agent.reporting import Pass, compose_report
+from reconciler.agent.source import Source
+from reconciler.errors import EngineError, ManifestError, PermissionDenied, Problem, ReconcilerError
+from reconciler.manifests import FleetFiles
+from reconciler.model import DesiredState, Report, Revision, Versions
+from reconciler.planning import EmptyDesiredState, Plan, make_plan
+from reconciler.repository import Mirror, TreeRefused
+
+log = logging.getLogger("reconciler")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a pass ended with: the report, and every error that somebody should hear of."""
+
+    report: Report
+    errors: tuple[ReconcilerError, ...]
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What the trusted commit says of this device; without `desired`, nothing may be changed."""
+
+    desired: DesiredState | None
+    problems: tuple[Problem, ...] = ()
+
+
+class Reconciler:
+    """One device."""
+
+    def __init__(  # the parts that a device is made of, handed in by the command line and by tests
+        self,
+        config: Config,
+        source: Source,
+        mirror: Mirror,
+        engine: Engine,
+        journal: Journal,
+        publisher: Publisher,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._config, self._source, self._mirror = config, source, mirror
+        self._engine, self._journal, self._publisher, self._clock = engine, journal, publisher, clock
+
+    def reconcile(self) -> Result:
+        """Bring the device to the newest trusted revision, and report how it went."""
+        now = self._clock()
+        obtained = self._source.obtain(now)
+        rendered = self._render(obtained.trusted)
+        revision = self._revision(obtained.trusted)
+        converged, stopped_by = self._converge(rendered, revision)
+        found = Pass(
+            device=self._config.device,
+            time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seen=obtained.seen,
+            trusted=revision,
+            facts=obtained.facts,
+            problems=rendered.problems,
+            untouched=rendered.desired.untouched if rendered.desired else frozenset(),
+            converged=converged,
+            stopped_by=stopped_by,
+            versions=Versions(reconciler.__version__, self._engine_version(stopped_by)),
+            disk_free_bytes=shutil.disk_usage(self._journal.folder).free,
+        )
+        report = self._report(found)
+        unsent = self._publisher.publish(report, now.timestamp())
+        manifest = ManifestError(rendered.problems) if rendered.problems else None
+        failures = tuple(converged.performed.failures.values()) if converged else ()
+        told = (*obtained.errors, manifest, stopped_by, *failures, unsent)
+        steps = converged.performed.done if converged else ()
+        return Result(report, _distinct(error for error in told if error is not None), steps)
+
+    def plan(self) -> Plan:
+        """What `reconcile` would do now. Fetches and verifies, and changes nothing. Raises what it would report."""
+        obtained = self._source.obtain(self._clock(), persist=False)
+        if obtained.trusted is None:
+            raise obtained.errors[0] if obtained.errors else ReconcilerError("nothing is trusted yet")
+        for error in obtained.errors:
+            log.warning("%s", error)
+        rendered = self._render(obtained.trusted)
+        if rendered.problems or rendered.desired is None:
+            raise ManifestError(rendered.problems)
+        return make_plan(rendered.desired, self._engine.observe(self._config.device))
+
+    def _render(self, trusted: Trusted | None) -> Rendered:
+        if trusted is None:
+            return Rendered(None)
+        try:
+            files = self._mirror.files(trusted.commit, self._config.device)
+            rendering = FleetFiles(files).render(self._config.device)
+        except ManifestError as error:
+            return Rendered(None, error.problems)
+        except TreeRefused as error:
+            return Rendered(None, (Problem(error.where, error.what, error.advice),))
+        except ReconcilerError as error:
+            return Rendered(None, (Problem(error.where, error.what, error.advice),))
+        return Rendered(rendering.desired, rendering.problems)
+
+    def _converge(self, rendered: Rendered, revision: str) -> tuple[Converged | None, ReconcilerError | None]:
+        desired = rendered.desired or self._last_good()
+        if desired is None:
+            return None, None
+        try:
+            return converge(desired, revision, self._engine, self._journal), None
+        except (EngineError, PermissionDenied, EmptyDesiredState) as error:
+            return None, error
+
+    def _last_good(self) -> DesiredState | None:
+        """What ran well before: enough to heal with, when what is wanted now cannot be read."""
+        good = self._journal.memory.good
+        return DesiredState(self._config.device, untouched=frozenset(good), is_whole=False) if good else None
+
+    def _report(self, found: Pass) -> Report:
+        before = self._publisher.previous
+        unsent = before.report.steps if before is not None and not before.is_sent else ()
+        return compose_report(found, before.report if before else None, unsent)
+
+    def _revision(self, trusted: Trusted | None) -> str:
+        return str(Revision(self._config.branch, trusted.commit)) if trusted else ""
+
+    def _engine_version(self, stopped_by: ReconcilerError | None) -> str:
+        if isinstance(stopped_by, EngineError | PermissionDenied):
+            return ""
+        try:
+            return self._engine.version()
+        except ReconcilerError:
+            return ""
+
+
+def _distinct(errors: Iterable[ReconcilerError]) -> tuple[ReconcilerError, ...]:
+    found: dict[str, ReconcilerError] = {}
+    for error in errors:
+        found.setdefault(str(error), error)
+    return tuple(found.values())

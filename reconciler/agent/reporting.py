@@ -1,0 +1,143 @@
+"""What the device says about a pass: conditions, phases and the services as seen. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.agent.converge import Converged
+from reconciler.agent.last_good import Choice
+from reconciler.errors import Problem, ReconcilerError
+from reconciler.model import (
+    AppReport,
+    Fact,
+    ObservedState,
+    Report,
+    Revisions,
+    ServiceReport,
+    Versions,
+    carry_over,
+)
+from reconciler.planning import matches
+
+# A report is bounded; the newest steps say most.
+MAX_STEPS = 100
+MAX_TEXT = 1000
+_HELD = "not rendered: left as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Everything that one pass found out."""
+
+    device: str
+    time: str
+    seen: str = ""
+    trusted: str = ""
+    facts: tuple[Fact, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    untouched: frozenset[str] = frozenset()
+    converged: Converged | None = None
+    stopped_by: ReconcilerError | None = None
+    versions: Versions = field(default_factory=Versions)
+    disk_free_bytes: int | None = None
+
+
+def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[str]) -> Report:
+    """One pass as a report; conditions keep their time from the previous one while their status is the same."""
+    apps = _apps(found)
+    facts = (*found.facts, _rendered(found), *_progress(found, apps, previous))
+    before = previous.revisions if previous else Revisions()
+    done = found.converged.performed.done if found.converged else ()
+    phase = _phase(found, apps)
+    applied = found.trusted if found.converged and not found.converged.performed.failures else before.applied
+    return Report(
+        device=found.device,
+        phase=phase,
+        time=found.time,
+        revisions=Revisions(
+            seen=found.seen or before.seen,
+            trusted=found.trusted or before.trusted,
+            attempted=found.trusted if found.converged else before.attempted,
+            applied=applied,
+            healthy=found.trusted if phase == "Healthy" else before.healthy,
+        ),
+        conditions=carry_over(facts, previous.conditions if previous else (), found.time),
+        apps=apps,
+        steps=tuple(step[:MAX_TEXT] for step in (*unsent_steps, *done))[-MAX_STEPS:],
+        versions=found.versions,
+        disk_free_bytes=found.disk_free_bytes,
+    )
+
+
+def _phase(found: Pass, apps: Iterable[AppReport]) -> str:
+    """The worst of the apps; one word for a table."""
+    if found.stopped_by is not None:
+        return "Failed"
+    if found.converged is None:
+        return "Pending"
+    phases = {app.phase for app in apps}
+    return next((phase for phase in ("Failed", "RolledBack", "Degraded", "Held") if phase in phases), "Healthy")
+
+
+def _apps(found: Pass) -> tuple[AppReport, ...]:
+    if found.converged is None:
+        return ()
+    held = [AppReport(app, "Held", message=_HELD) for app in sorted(found.untouched - found.converged.choices.keys())]
+    return (*(_app(name, choice, found.converged) for name, choice in found.converged.choices.items()), *held)
+
+
+def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
+    failure = converged.performed.failures.get(name)
+    good = converged.memory.good.get(name)
+    services = tuple(_services(choice, converged.observed))
+    phase, message = "Healthy", ""
+    if failure is not None:
+        phase, message = "Failed", str(failure)
+    elif choice.failed is not None:
+        phase = "RolledBack"
+        message = f"from {choice.failed.revision} to {choice.revision}: {choice.failed.reason}"
+    elif choice.is_held:
+        phase, message = "Held", _HELD
+    elif not converged.healthy(name):
+        unwell = (s for s in services if s.state != "running" or s.health not in ("", "healthy"))
+        phase, message = "Degraded", ", ".join(f"{s.name} is {s.health or s.state}" for s in unwell)
+    attempted = choice.failed.revision if choice.failed else choice.revision
+    return AppReport(name, phase, attempted, good.revision if good else "", message[:MAX_TEXT], services)
+
+
+def _services(choice: Choice, observed: ObservedState) -> Iterable[ServiceReport]:
+    seen = observed.of_app(choice.app.name)
+    for service in choice.app.services:
+        mine = [c for c in seen if c.service == service.name and matches(service, c, observed)]
+        if not mine:
+            yield ServiceReport(service.name, service.image)
+        else:
+            one = min(mine, key=lambda c: (not c.is_running, c.name != service.container_name))
+            yield ServiceReport(service.name, one.image, one.image_id, one.state, one.health, one.exit_code)
+
+
+def _rendered(found: Pass) -> Fact:
+    if found.problems:
+        told = "; ".join(map(str, found.problems[:5]))
+        return Fact("Rendered", False, "Invalid", told[:MAX_TEXT])
+    if not found.trusted:
+        return Fact("Rendered", None, "NothingTrusted", "")
+    return Fact("Rendered", True, "Rendered", "")
+
+
+def _progress(found: Pass, apps: Sequence[AppReport], previous: Report | None) -> Iterable[Fact]:
+    if found.stopped_by is not None:
+        reason, told = type(found.stopped_by).__name__, str(found.stopped_by)[:MAX_TEXT]
+        yield Fact("Ready", None, reason, told)
+        yield Fact("Stalled", True, reason, told)
+        return
+    if found.converged is None:
+        yield Fact("Ready", False, "NothingTrusted", "no trusted revision, so nothing is run")
+        return
+    unwell = [app for app in apps if app.phase != "Healthy"]
+    told = "; ".join(f"{app.name}: {app.message}" for app in unwell)[:MAX_TEXT]
+    yield Fact("Ready", not unwell, unwell[0].phase if unwell else "Healthy", told)
+    failures = found.converged.performed.failures
+    yield Fact("Stalled", bool(failures), "StepFailed" if failures else "Progressing", "")
+    same = previous is not None and previous.revisions.applied == found.trusted
+    drifted = same and bool(found.converged.performed.done)
+    yield Fact("Drifted", drifted, "Healed" if drifted else "InSync", "")

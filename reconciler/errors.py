@@ -1,0 +1,162 @@
+"""Everything that can go wrong, drawn as one tree; each kind has its own exit code.
+
+    ReconcilerError                 1
+    ├── ManifestError              10  files of the fleet repository are wrong; carries every problem found
+    │   ├── SyntaxProblem  (kind)  10  not YAML, or YAML that we refuse
+    │   ├── RuleProblem    (kind)  11  a key, value or reference that is not allowed
+    │   └── PatchProblem   (kind)  12  a patch that does not apply
+    ├── UnknownDevice              13
+    ├── EngineError                20  the Docker Engine refused or failed a call
+    │   ├── EngineUnavailable      21  no Engine answers there
+    │   └── ServiceFailed          22  a started service did not become healthy
+    ├── GitError                   30  git failed
+    │   ├── RemoteUnavailable      31  no Git server answers there, or it refuses us
+    │   └── UnknownRevision        32
+    ├── Untrusted                  40  a commit that the device must not obey
+    ├── PermissionDenied           50  a file or socket of this machine that we may not use
+    ├── ConfigError                51  the agent's own settings are wrong
+    └── StateError                 52  the state on disk is torn, foreign or in use
+
+0 is success, 2 means "there are changes" (`plan` commands only), 64 is wrong usage of a command.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ReconcilerError(Exception):
+    """Something went wrong: what, where, and what to do about it, in one line.
+
+    `where` is a `file:line:column` or an address; `advice` says what to do.
+    `transient` is true when doing nothing but waiting may help.
+    """
+
+    exit_code = 1
+    transient = False
+
+    def __init__(self, what: str, *, where: str = "", advice: str = "") -> None:
+        self.what, self.where, self.advice = what, where, advice
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}; {self.advice}" if self.advice else text
+
+
+class ProblemKind(Enum):
+    """Which rule a manifest breaks, as an exit code."""
+
+    SYNTAX = 10
+    RULE = 11
+    PATCH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a file of the fleet repository."""
+
+    where: str
+    what: str
+    advice: str = ""
+    kind: ProblemKind = ProblemKind.RULE
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f"; {self.advice}" if self.advice else "")
+
+
+class ManifestError(ReconcilerError):
+    """Files of the fleet repository are wrong; `problems` holds every one that was found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        self.exit_code = first.kind.value
+        super().__init__(first.what, where=first.where, advice=first.advice)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+class UnknownDevice(ReconcilerError):
+    """The fleet repository has no such device."""
+
+    exit_code = 13
+
+
+class EngineError(ReconcilerError):
+    """The Docker Engine refused or failed a call."""
+
+    exit_code = 20
+
+
+class EngineUnavailable(EngineError):
+    """No Docker Engine answers at this address."""
+
+    exit_code = 21
+    transient = True
+
+
+class ImageUnavailable(EngineError):
+    """An image could not be pulled; nothing was stopped for it."""
+
+    transient = True
+
+
+class ServiceFailed(EngineError):
+    """A started service exited, or did not become healthy in its time."""
+
+    exit_code = 22
+
+
+class GitError(ReconcilerError):
+    """git failed."""
+
+    exit_code = 30
+
+
+class RemoteUnavailable(GitError):
+    """No Git server answers at this address, or it refuses us."""
+
+    exit_code = 31
+    transient = True
+
+
+class PushRejected(GitError):
+    """Somebody else pushed first; fetch and try again."""
+
+    transient = True
+
+
+class UnknownRevision(GitError):
+    """The repository has no such branch, tag or commit."""
+
+    exit_code = 32
+
+
+class Untrusted(ReconcilerError):
+    """A commit that the device must not obey: `code` is the machine word, `commit` the commit's id."""
+
+    exit_code = 40
+
+    def __init__(self, code: str, message: str, *, commit: str, advice: str = "") -> None:
+        self.code, self.commit = code, commit
+        super().__init__(f"{code}: {message}", where=f"commit {commit[:12]}", advice=advice)
+
+
+class PermissionDenied(ReconcilerError):
+    """A file or socket of this machine that we may not use."""
+
+    exit_code = 50
+
+
+class ConfigError(ReconcilerError):
+    """The agent's own settings are wrong."""
+
+    exit_code = 51
+
+
+class StateError(ReconcilerError):
+    """The state on disk is torn, foreign or in use."""
+
+    exit_code = 52

@@ -1,0 +1,136 @@
+"""Reads typed fields out of nodes; what has the wrong kind becomes a problem and a harmless default."""
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
+
+from reconciler.manifests.node import Node
+from reconciler.manifests.problems import Problems
+
+Value = TypeVar("Value")
+
+# Go's time.ParseDuration, which Compose uses.
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")  # Go accepts the micro sign
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgtp]?)(i?b)?", re.IGNORECASE)
+_POWERS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+
+
+def check_keys(node: Node, allowed: Collection[str], owner: str, problems: Problems) -> None:
+    """Every key must be one of these, or an `x-` extension; a near miss is suggested."""
+    for key, child in node.entries.items():
+        if key in allowed or key.startswith("x-"):
+            continue
+        near = difflib.get_close_matches(key, allowed, 1)
+        advice = f"did you mean `{near[0]}`?" if near else f"allowed are {', '.join(sorted(allowed))}"
+        problems.add(child.key, f"unknown key `{key}` in {owner}", advice)
+
+
+def scalar_text(node: Node) -> str:
+    """A scalar as Compose writes it into an environment or a label."""
+    value = node.value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+def is_scalar(node: Node) -> bool:
+    return not (node.is_mapping or node.is_list)
+
+
+def text(node: Node, name: str, problems: Problems) -> str:
+    """Text, or a number or truth value taken as the text that it is."""
+    if not is_scalar(node) or node.value is None:
+        problems.expected(node, name, "text")
+        return ""
+    return scalar_text(node)
+
+
+def boolean(node: Node, name: str, problems: Problems) -> bool:
+    """true or false; also as text, because a variable brings text."""
+    if isinstance(node.value, bool):
+        return node.value
+    if node.value in ("true", "false"):
+        return node.value == "true"
+    problems.expected(node, name, "true or false")
+    return False
+
+
+def integer(node: Node, name: str, problems: Problems) -> int:
+    """A whole number; also as text, because a variable brings text."""
+    value = node.value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
+        return int(value)
+    problems.expected(node, name, "a whole number")
+    return 0
+
+
+def number(node: Node, name: str, problems: Problems) -> float:
+    """A number of 0 or more; also as text."""
+    try:
+        value = math.nan if isinstance(node.value, bool) or not is_scalar(node) else float(scalar_text(node))
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        problems.expected(node, name, "a number of 0 or more")
+        return 0.0
+    return value
+
+
+def seconds(node: Node, name: str, problems: Problems) -> float:
+    """A duration such as `1m30s`, in seconds."""
+    written = str(node.value)
+    parts = _DURATION.findall(written)
+    if not parts or "".join(count + unit for count, unit in parts) != written:
+        problems.expected(node, name, "a duration such as `30s` or `1m30s`")
+        return 0.0
+    return float(sum(float(count) * _SECONDS[unit] for count, unit in parts))
+
+
+def size_in_bytes(node: Node, name: str, problems: Problems) -> int:
+    """A size such as `64m`, in bytes; units are powers of 1024, as in Compose."""
+    match = _BYTES.fullmatch(str(node.value)) if is_scalar(node) and not isinstance(node.value, bool) else None
+    if match is None:
+        problems.expected(node, name, "a size such as `64m` or `1g`")
+        return 0
+    return int(float(match[1]) * 1024 ** _POWERS[match[2].lower()])
+
+
+def texts(node: Node, name: str, problems: Problems) -> tuple[str, ...]:
+    """A list of texts, or a single one."""
+    if is_scalar(node) and node.value is not None:
+        return (scalar_text(node),)
+    return listed(node, name, problems, text)
+
+
+def listed(
+    node: Node, name: str, problems: Problems, read: Callable[[Node, str, Problems], Value]
+) -> tuple[Value, ...]:
+    """A list, each element read the same way."""
+    if not node.is_list:
+        problems.expected(node, name, "a list")
+    return tuple(read(element, f"{name}[{index}]", problems) for index, element in enumerate(node.elements))
+
+
+def text_map(node: Node, name: str, problems: Problems) -> Mapping[str, str]:
+    """A mapping of texts; a key without a value has the empty text."""
+    mapping(node, name, problems)
+    found = {}
+    for key, child in node.entries.items():
+        if not is_scalar(child):
+            problems.expected(child, f"{name}.{key}", "text")
+        found[key] = scalar_text(child) if is_scalar(child) else ""
+    return found
+
+
+def mapping(node: Node, name: str, problems: Problems) -> Mapping[str, Node]:
+    """The entries of a mapping; a key without a value is an empty one."""
+    if not node.is_mapping and node.value is not None:
+        problems.expected(node, name, "a mapping")
+    return node.entries

@@ -1,0 +1,109 @@
+"""`${VARIABLE}` in Compose files (Compose Specification, "Interpolation"): `:-` `-` `:?` `?` `:+` `+`, `$$`, nested."""
+
+import re
+from collections.abc import Mapping
+
+from reconciler.manifests.node import Node
+from reconciler.manifests.problems import Problems
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OPERATORS = (":-", ":?", ":+", "-", "?", "+")
+# Nested defaults deeper than this are a mistake or an attack; each level is one call of a function.
+_MAX_NESTING = 16
+
+
+class InterpolationError(Exception):
+    """This text cannot be interpolated, and why; `advice` says what to do."""
+
+    def __init__(self, why: str, advice: str) -> None:
+        super().__init__(why)
+        self.why, self.advice = why, advice
+
+
+def interpolate(node: Node, variables: Mapping[str, str], problems: Problems) -> Node:
+    """The node with every variable in its text values replaced. Keys are left alone, as Compose does."""
+    value = node.value
+    if isinstance(value, str) and "$" in value:
+        try:
+            return node._replace(value=substitute(value, variables))
+        except InterpolationError as error:
+            problems.add(node.place, error.why, error.advice)
+            return node._replace(value="")
+    if node.is_mapping:
+        return node._replace(
+            value={key: interpolate(child, variables, problems) for key, child in node.entries.items()}
+        )
+    if node.is_list:
+        return node._replace(value=tuple(interpolate(child, variables, problems) for child in node.elements))
+    return node
+
+
+def substitute(text: str, variables: Mapping[str, str], nesting: int = 0) -> str:
+    """One text with its variables replaced. Raises InterpolationError."""
+    if nesting > _MAX_NESTING:
+        raise InterpolationError(f"more than {_MAX_NESTING} nested variables", "simplify the default")
+    result, position = [], 0
+    while (dollar := text.find("$", position)) >= 0:
+        result.append(text[position:dollar])
+        replaced, position = _reference(text, dollar + 1, variables, nesting)
+        result.append(replaced)
+    return "".join(result) + text[position:]
+
+
+def _reference(text: str, start: int, variables: Mapping[str, str], nesting: int) -> tuple[str, int]:
+    """What stands for the reference after the dollar, and where the text goes on."""
+    if text.startswith("$", start):
+        return "$", start + 1
+    if text.startswith("{", start):
+        end = _closing_brace(text, start)
+        return _braced(text[start + 1 : end], variables, nesting), end + 1
+    match = _NAME.match(text, start)
+    if match is None:
+        raise InterpolationError(f"a lone `$` in {text!r}", "write `$$` for a dollar sign")
+    return _plain(match[0], variables), match.end()
+
+
+def _closing_brace(text: str, start: int) -> int:
+    depth = 0
+    for position in range(start, len(text)):
+        if text[position] == "{" and (position == start or text[position - 1] == "$"):
+            depth += 1
+        elif text[position] == "}":
+            depth -= 1
+            if depth == 0:
+                return position
+    raise InterpolationError(f"`${{` without `}}` in {text!r}", "close the brace, or write `$$` for a dollar sign")
+
+
+def _plain(name: str, variables: Mapping[str, str]) -> str:
+    if name not in variables:
+        raise InterpolationError(
+            f"the variable `{name}` is not set",
+            f"set it under `variables:` of a layer or the device, or write ${{{name}:-default}}",
+        )
+    return variables[name]
+
+
+def _braced(inner: str, variables: Mapping[str, str], nesting: int) -> str:
+    match = _NAME.match(inner)
+    if match is None:
+        raise InterpolationError(f"`${{{inner}}}` names no variable", "write ${NAME}")
+    name, rest = match[0], inner[match.end() :]
+    if not rest:
+        return _plain(name, variables)
+    operator = next((known for known in _OPERATORS if rest.startswith(known)), None)
+    if operator is None:
+        raise InterpolationError(f"`${{{inner}}}` is not understood", "Compose knows :- - :? ? :+ and + after the name")
+    word = rest[len(operator) :]
+    # With a colon, an empty value counts as not set.
+    present = name in variables and (variables[name] != "" or ":" not in operator)
+    if operator.endswith("+"):
+        return substitute(word, variables, nesting + 1) if present else ""
+    if present:
+        return variables[name]
+    if operator.endswith("-"):
+        return substitute(word, variables, nesting + 1)
+    told = substitute(word, variables, nesting + 1) or "it is required"
+    raise InterpolationError(
+        f"the variable `{name}` is not set: {told}", "set it under `variables:` of a layer or the device"
+    )

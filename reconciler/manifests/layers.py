@@ -1,0 +1,83 @@
+"""Which layers a device has, in which order, and what they say together: apps, variables, patches."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from reconciler.manifests.documents import Device, Layer, Patch, Source
+from reconciler.manifests.fields import scalar_text
+from reconciler.manifests.merge import written_pointers
+from reconciler.manifests.node import Node, walk
+from reconciler.manifests.problems import Problems
+from reconciler.model import Place
+
+# A variable that every device has, so that an app can say who it is.
+DEVICE_VARIABLE = "FLEET_DEVICE"
+
+
+def sources_of(device: Device, layers: Iterable[Layer], tiers: Sequence[str]) -> tuple[Source, ...]:
+    """The layers that select the device, by tier and inside a tier by name; the device itself comes last."""
+    rank = {tier: index for index, tier in enumerate(tiers)}
+    chosen = [layer.source for layer in layers if layer.selector.matches(device.labels)]
+    return (*sorted(chosen, key=lambda source: (rank[source.tier], source.name)), device.source)
+
+
+def apps_of(sources: Iterable[Source]) -> dict[str, Place]:
+    """The apps that a device runs, by name, with the place that asks for each first."""
+    found: dict[str, Place] = {}
+    for source in sources:
+        for app, place in source.apps:
+            found.setdefault(app, place)
+    return dict(sorted(found.items()))
+
+
+def variables_of(device: Device, sources: Iterable[Source], problems: Problems) -> dict[str, str]:
+    """The variables of a device: later tiers override earlier ones, two layers of one tier must not disagree."""
+    values = {DEVICE_VARIABLE: device.name}
+    setters: dict[tuple[str, str], Node] = {}
+    for source in sources:
+        for name, node in source.variables.items():
+            earlier = setters.get((source.tier, name))
+            if earlier is not None and earlier.value != node.value:
+                advice = "two layers of one tier must not both set it: move one to another tier"
+                problems.add(node.place, f"the variable `{name}` is also set at {earlier.place}", advice)
+            setters[source.tier, name] = node
+            values[name] = scalar_text(node)
+    return values
+
+
+def patches_of(sources: Iterable[Source], apps: Mapping[str, Place], problems: Problems) -> Mapping[str, list[Patch]]:
+    """The patches of each app, in order. Problems: a target that the device does not run, two writers in a tier."""
+    found: dict[str, list[Patch]] = {app: [] for app in apps}
+    writers: dict[tuple[str, str, str], tuple[str, Place]] = {}
+    for source in sources:
+        for patch in source.patches:
+            if patch.app not in apps:
+                if not patch.optional:
+                    advice = (
+                        f"run it by `apps:` of a layer, or say `optional: true`; it runs {', '.join(apps) or 'nothing'}"
+                    )
+                    problems.add(
+                        patch.place, f"the patch targets the app `{patch.app}`, which the device does not run", advice
+                    )
+                continue
+            _check_writers(source, patch, writers, problems)
+            found[patch.app].append(patch)
+    return found
+
+
+def _check_writers(
+    source: Source, patch: Patch, writers: dict[tuple[str, str, str], tuple[str, Place]], problems: Problems
+) -> None:
+    prefix = f"/services/{patch.service}" if patch.service else ""
+    for pointer, node in _pointers(patch):
+        key = (source.tier, patch.app, prefix + pointer)
+        name, place = writers.get(key, (source.name, node.place))
+        if name != source.name:
+            advice = "two layers of one tier must not both write it: move one to another tier"
+            problems.add(node.place, f"`{prefix}{pointer}` of `{patch.app}` is also written at {place}", advice)
+        writers[key] = (source.name, node.place)
+
+
+def _pointers(patch: Patch) -> list[tuple[str, Node]]:
+    if not patch.is_merge:
+        return written_pointers(patch.body)
+    return [(pointer, node) for pointer, node in walk(patch.body) if not node.entries]

@@ -1,0 +1,229 @@
+"""From the files of a fleet to what one device shall be: find layers, patch, interpolate, read. The preview and the
+device call this one function.
+
+An app that fails leaves the other apps alone and is told with every problem; it is never half-applied.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from reconciler.errors import ManifestError, Problem, ProblemKind, UnknownDevice
+from reconciler.manifests.compose import parse_app
+from reconciler.manifests.compose_forms import normalise
+from reconciler.manifests.documents import Device, Fleet, Layer, Patch, parse_device, parse_fleet, parse_layer
+from reconciler.manifests.interpolate import interpolate
+from reconciler.manifests.layers import apps_of, patches_of, sources_of, variables_of
+from reconciler.manifests.merge import PatchFailed, apply_merge, apply_patch
+from reconciler.manifests.node import Node
+from reconciler.manifests.parse import parse
+from reconciler.manifests.problems import Problems
+from reconciler.manifests.tree import Tree, files_under
+from reconciler.model import App, DesiredState, Place
+
+Document = TypeVar("Document")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a device shall be, and what kept some of its apps out of it."""
+
+    device: Device
+    desired: DesiredState
+    problems: tuple[Problem, ...] = ()
+
+
+class FleetFiles:
+    """The files of one revision. Each is parsed once, however many devices are rendered from them.
+
+    Attributes raise ManifestError when the files that they need are wrong.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._apps: dict[str, Node] = {}
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """fleet.yaml."""
+        if "fleet.yaml" not in self._tree:
+            raise ManifestError(
+                [Problem("fleet.yaml", "the file is missing", "`fleet init` makes a repository with one")]
+            )
+        return _read(self._tree, "fleet.yaml", parse_fleet)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer, in no special order."""
+        problems = Problems()
+        layers = [self._layer(path, problems) for path in files_under(self._tree, "layers") if _is_yaml(path, problems)]
+        problems.raise_if_any()
+        return tuple(layer for layer in layers if layer)
+
+    @cached_property
+    def device_paths(self) -> dict[str, str]:
+        """The file of each device, by name. A device's file is named for it, in any folder below `devices/`."""
+        problems = Problems()
+        paths: dict[str, str] = {}
+        for path in files_under(self._tree, "devices"):
+            name = path.rpartition("/")[2].removesuffix(".yaml")
+            if _is_yaml(path, problems):
+                if name in paths:
+                    problems.add(path, f"the device `{name}` a second time", f"the first is {paths[name]}")
+                paths[name] = path
+        problems.raise_if_any()
+        return paths
+
+    def device(self, name: str) -> Device:
+        """One device. Raises UnknownDevice."""
+        if name not in self.device_paths:
+            known = ", ".join(sorted(self.device_paths)[:10]) or "none"
+            raise UnknownDevice(
+                f"no device `{name}` in this fleet",
+                where="devices",
+                advice=f"add devices/{name}.yaml; known are: {known}",
+            )
+        path = self.device_paths[name]
+        device = _read(self._tree, path, parse_device)
+        if device.name != name:
+            raise ManifestError(
+                [
+                    Problem(
+                        str(device.place), f"the device is named `{device.name}`", f"name the file {device.name}.yaml"
+                    )
+                ]
+            )
+        return device
+
+    def render(self, name: str) -> Rendering:
+        """What this device shall be. Raises UnknownDevice, or ManifestError when nothing of it can be rendered."""
+        device = self.device(name)
+        problems = Problems()
+        sources = sources_of(device, self.layers, self.fleet.tiers)
+        apps = apps_of(sources)
+        variables = variables_of(device, sources, problems)
+        patches = patches_of(sources, apps, problems)
+        problems.raise_if_any()
+        rendered, broken = [], Problems()
+        for app, asked_at in apps.items():
+            own = Problems()
+            result = self._app(app, asked_at, patches[app], variables, own)
+            broken.extend(own.found)
+            if result is not None and not own:
+                rendered.append(result)
+        _check_container_names(rendered, broken, apps)
+        untouched = frozenset(apps) - {app.name for app in rendered}
+        return Rendering(device, DesiredState(name, tuple(rendered), untouched, device.allow_empty), broken.found)
+
+    def _app(
+        self, name: str, asked_at: Place, patches: Iterable[Patch], variables: dict[str, str], problems: Problems
+    ) -> App | None:
+        try:
+            document = self._compose(name, asked_at)
+        except ManifestError as error:
+            problems.extend(error.problems)
+            return None
+        for patch in patches:
+            document = _patched(document, patch, problems)
+        if problems:
+            return None
+        # Patches may bring list forms of their own, and variables.
+        document = interpolate(_without_unset(normalise(document, problems), variables), variables, problems)
+        return None if problems else parse_app(name, document, self._tree, problems)
+
+    def _compose(self, name: str, asked_at: Place) -> Node:
+        if name not in self._apps:
+            path = f"apps/{name}/compose.yaml"
+            if path not in self._tree:
+                raise ManifestError([Problem(str(asked_at), f"there is no app `{name}`", f"add {path}")])
+            problems = Problems()
+            document = normalise(parse(self._tree[path], path), problems)
+            problems.raise_if_any()
+            self._apps[name] = document
+        return self._apps[name]
+
+    def _layer(self, path: str, problems: Problems) -> Layer | None:
+        tier, _, file = path.removeprefix("layers/").partition("/")
+        if tier not in self.fleet.tiers or "/" in file:
+            advice = f"put it into layers/<tier>/, tiers are {', '.join(self.fleet.tiers)}"
+            problems.add(path, f"the layer is in no tier of fleet.yaml ({tier!r})", advice)
+            return None
+        try:
+            layer = _read(self._tree, path, lambda node, found: parse_layer(node, tier, found))
+        except ManifestError as error:
+            problems.extend(error.problems)
+            return None
+        if layer.source.name != file.removesuffix(".yaml"):
+            problems.add(path, f"the layer is named `{layer.source.name}`", f"name the file {layer.source.name}.yaml")
+        return layer
+
+
+def _read(tree: Tree, path: str, reader: Callable[[Node, Problems], Document]) -> Document:
+    problems = Problems()
+    document = reader(parse(tree[path], path), problems)
+    problems.raise_if_any()
+    return document
+
+
+def _is_yaml(path: str, problems: Problems) -> bool:
+    name = path.rpartition("/")[2]
+    if name in ("README.md", ".gitkeep"):
+        return False
+    if not name.endswith(".yaml"):
+        problems.add(path, "not a `.yaml` file", "rename it, or move it out of this folder")
+        return False
+    return True
+
+
+def _patched(document: Node, patch: Patch, problems: Problems) -> Node:
+    """The Compose document with one patch applied, or as it was, with a problem."""
+    services = document.entries.get("services")
+    target = services.entries.get(patch.service) if services and patch.service else document
+    if target is None:
+        if not patch.optional:
+            known = ", ".join(services.entries) if services else "none"
+            advice = f"say `optional: true`, or name one of: {known}"
+            problems.add(patch.place, f"`{patch.app}` has no service `{patch.service}`", advice, ProblemKind.PATCH)
+        return document
+    try:
+        changed = apply_merge(target, patch.body) if patch.is_merge else apply_patch(target, patch.body)
+    except PatchFailed as error:
+        name = f"{patch.app}/{patch.service}" if patch.service else patch.app
+        advice = "see what the layers before leave there with `fleet render`"
+        problems.add(error.node.place, f"the patch does not apply to `{name}`: {error.why}", advice, ProblemKind.PATCH)
+        return document
+    if services is None or not patch.service:
+        return changed
+    merged = services._replace(value={**services.entries, patch.service: changed})
+    return document._replace(value={**document.entries, "services": merged})
+
+
+def _without_unset(document: Node, variables: dict[str, str]) -> Node:
+    """An environment entry without a value takes the variable's, and is left out when there is none (as in Compose)."""
+    services = document.entries.get("services")
+    if services is None:
+        return document
+    changed = dict(services.entries)
+    for name, service in services.entries.items():
+        environment = service.entries.get("environment")
+        if environment is not None:
+            kept = {
+                # `$` is doubled because the text is interpolated once more.
+                key: node._replace(value=variables[key].replace("$", "$$")) if node.value is None else node
+                for key, node in environment.entries.items()
+                if node.value is not None or key in variables
+            }
+            changed[name] = service._replace(value={**service.entries, "environment": environment._replace(value=kept)})
+    return document._replace(value={**document.entries, "services": services._replace(value=changed)})
+
+
+def _check_container_names(apps: list[App], problems: Problems, places: dict[str, Place]) -> None:
+    """Two services of a device with one container name would remove each other for ever."""
+    names = Counter(service.container_name for app in apps for service in app.services)
+    for app in list(apps):
+        if twice := [service.container_name for service in app.services if names[service.container_name] > 1]:
+            advice = "remove `container_name`, or make it differ"
+            problems.add(places[app.name], f"two services are named {twice[0]!r} on this device", advice)
+            apps.remove(app)

@@ -1,0 +1,25 @@
+"""A tree of files: a commit and a folder look alike, as a mapping from path to content."""
+
+import posixpath
+from collections.abc import Mapping
+
+Tree = Mapping[str, bytes]
+
+
+def files_under(tree: Tree, folder: str) -> list[str]:
+    """The paths below a folder, in byte order, so that every machine sees one order."""
+    prefix = folder.rstrip("/") + "/"
+    return sorted(path for path in tree if path.startswith(prefix))
+
+
+def inside(folder: str, relative: str) -> str | None:
+    """The path of a file named relative to a folder, or None when it leads outside of it."""
+    path = posixpath.normpath(posixpath.join(folder, relative))
+    return path if path.startswith(folder.rstrip("/") + "/") and not relative.startswith("/") else None
+
+
+def is_needed_by(path: str, device: str) -> bool:
+    """Does this device need the file to render itself? A device reads no other device's file."""
+    if path.startswith("devices/"):
+        return path.endswith(f"/{device}.yaml")
+    return path == "fleet.yaml" or path.startswith(("layers/", "apps/"))

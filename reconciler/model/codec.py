@@ -1,0 +1,120 @@
+"""Values to plain JSON and back, by their declared types: one shape for the journal, the report and `-o json`.
+
+Reading is strict: an unknown key, a missing one without a default or a value of another type is a ValueError.
+"""
+
+import base64
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from typing import TypeVar, Union, get_args, get_origin
+
+Value = TypeVar("Value")
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+
+
+def to_plain(value: object) -> Plain:
+    """A value as dicts, lists and scalars. Fields at their default are left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: to_plain(part) for name, part in set_fields(value).items()}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(part) for part in value]
+    if isinstance(value, frozenset):
+        return sorted((to_plain(part) for part in value), key=str)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Enum):
+        return to_plain(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"no plain form for {type(value).__name__}")
+
+
+def set_fields(value: object) -> dict[str, object]:
+    """The fields of a dataclass that are not at their default."""
+    found = {}
+    for field in dataclasses.fields(value):  # type: ignore[arg-type]  # callers hand in dataclasses only
+        part = getattr(value, field.name)
+        if part != _default(field):
+            found[field.name] = part
+    return found
+
+
+def canonical(value: object) -> bytes:
+    """JSON that is equal, byte for byte, for equal values: sorted keys, no spaces, ASCII."""
+    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def from_json(kind: type[Value], data: bytes) -> Value:
+    """Read a value of this dataclass. Raises ValueError, naming the field."""
+    try:
+        plain = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return typing.cast(Value, _read(kind, plain, kind.__name__))
+
+
+def _default(field: "dataclasses.Field[object]") -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+@cache
+def _hints(kind: type) -> dict[str, object]:
+    return typing.get_type_hints(kind)
+
+
+def _read(kind: object, plain: object, at: str) -> object:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return _read_union(arguments, plain, at)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _read_dataclass(kind, plain, at)
+    if origin is tuple:
+        return tuple(_read(arguments[0], part, f"{at}[{n}]") for n, part in enumerate(_expect(list, plain, at)))
+    if origin is frozenset:
+        return frozenset(_read(arguments[0], part, f"{at}[{n}]") for n, part in enumerate(_expect(list, plain, at)))
+    if origin is not None and issubclass(typing.cast(type, origin), Mapping):
+        return {key: _read(arguments[1], part, f"{at}.{key}") for key, part in _expect(dict, plain, at).items()}
+    return _read_scalar(typing.cast(type, kind), plain, at)
+
+
+def _read_union(arguments: tuple[object, ...], plain: object, at: str) -> object:
+    if plain is None and type(None) in arguments:
+        return None
+    return _read(next(part for part in arguments if part is not type(None)), plain, at)
+
+
+def _read_dataclass(kind: type, plain: object, at: str) -> object:
+    found = _expect(dict, plain, at)
+    hints = _hints(kind)
+    if unknown := sorted(found.keys() - hints.keys()):
+        raise ValueError(f"{at}: unknown field {unknown[0]!r}")
+    try:
+        return kind(**{name: _read(hints[name], part, f"{at}.{name}") for name, part in found.items()})
+    except TypeError as error:
+        raise ValueError(f"{at}: {error}") from error
+
+
+def _read_scalar(kind: type, plain: object, at: str) -> object:
+    if kind is bytes:
+        return base64.b64decode(_expect(str, plain, at), validate=True)
+    if issubclass(kind, Enum):
+        return kind(plain)
+    if kind is float and type(plain) is int:
+        return float(plain)
+    return _expect(kind, plain, at)
+
+
+def _expect(kind: type[Value], plain: object, at: str) -> Value:
+    # bool is an int to isinstance; a report that says `exit_code: true` is still wrong.
+    if not isinstance(plain, kind) or (isinstance(plain, bool) and kind is not bool):
+        raise ValueError(f"{at}: expected {kind.__name__}, found {type(plain).__name__}")
+    return plain

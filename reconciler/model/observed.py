@@ -1,0 +1,60 @@
+"""What was seen on an Engine at one moment. Only things that carry our label and this device's name, unless said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One seen container. `fingerprint` is our label; `state` and `health` are the Engine's own words."""
+
+    id: str
+    name: str
+    app: str
+    service: str
+    fingerprint: str
+    image: str
+    image_id: str
+    state: str
+    health: str = ""
+    exit_code: int | None = None
+    networks: frozenset[str] = frozenset()
+
+    @property
+    def is_running(self) -> bool:
+        # "restarting" is the Engine's restart policy at work: running by intent, told by the report, not ours to start.
+        return self.state in ("running", "restarting")
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNetwork:
+    """A seen network; `app` and `fingerprint` are empty for one that is not ours."""
+
+    id: str
+    name: str
+    app: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    """A seen volume; `app` is empty for one that is not ours."""
+
+    name: str
+    app: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedState:
+    """One look at the Engine. `images` maps every local reference (name:tag, name@digest) to an image id."""
+
+    device: str
+    containers: tuple[Container, ...] = ()
+    networks: tuple[ObservedNetwork, ...] = ()
+    volumes: tuple[ObservedVolume, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    configs: frozenset[str] = frozenset()
+    foreign_names: frozenset[str] = frozenset()
+
+    def of_app(self, app: str) -> tuple[Container, ...]:
+        return tuple(container for container in self.containers if container.app == app)

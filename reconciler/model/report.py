@@ -1,0 +1,72 @@
+"""What a device says about itself: an allow-list of fields, no value of an environment, no secret, bounded in size."""
+
+from dataclasses import dataclass, replace
+
+from reconciler.model.condition import ReportedCondition
+
+# A report over this is refused by readers; a device cuts its plan text first. 64 KiB keeps 10,000 devices in 640 MB.
+MAX_REPORT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReport:
+    """One service as seen after the pass. `image_id` is the Engine's content id."""
+
+    name: str
+    image: str = ""
+    image_id: str = ""
+    state: str = "missing"
+    health: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppReport:
+    """One app: its phase, and the revisions it was tried with and last known good at."""
+
+    name: str
+    phase: str
+    attempted: str = ""
+    healthy: str = ""
+    message: str = ""
+    services: tuple[ServiceReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """Commits as `branch@sha1:id`, empty while there is none. See docs/reference/report.md."""
+
+    seen: str = ""
+    trusted: str = ""
+    attempted: str = ""
+    applied: str = ""
+    healthy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Programs on the device."""
+
+    agent: str = ""
+    engine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One device at one moment. `time` is RFC 3339 in UTC; `steps` are plan lines of the pass, each with its cause."""
+
+    device: str
+    phase: str
+    time: str
+    revisions: Revisions = Revisions()
+    conditions: tuple[ReportedCondition, ...] = ()
+    apps: tuple[AppReport, ...] = ()
+    steps: tuple[str, ...] = ()
+    versions: Versions = Versions()
+    disk_free_bytes: int | None = None
+
+    def differs_from(self, other: "Report | None") -> bool:
+        """Is there news in it? The time, the free disk and the steps of a quiet pass are none."""
+        if other is None or self.steps:
+            return True
+        return replace(self, time="", disk_free_bytes=None) != replace(other, time="", disk_free_bytes=None, steps=())

@@ -1,0 +1,53 @@
+"""From two states to steps. Pure."""
+
+from reconciler.planning.fingerprint import digest, fingerprint, network_fingerprint
+from reconciler.planning.planner import EmptyDesiredState, make_plan
+from reconciler.planning.preview import as_if_applied
+from reconciler.planning.service_plan import has_finished, matches
+from reconciler.planning.steps import (
+    AwaitCompleted,
+    AwaitHealthy,
+    ConnectNetwork,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    DisconnectNetwork,
+    Plan,
+    PullImage,
+    RemoveContainer,
+    RemoveNetwork,
+    RenameContainer,
+    StartContainer,
+    Step,
+    StopContainer,
+    StoreConfig,
+    UnpauseContainer,
+)
+
+__all__ = [
+    "AwaitCompleted",
+    "AwaitHealthy",
+    "ConnectNetwork",
+    "CreateContainer",
+    "CreateNetwork",
+    "CreateVolume",
+    "DisconnectNetwork",
+    "EmptyDesiredState",
+    "Plan",
+    "PullImage",
+    "RemoveContainer",
+    "RemoveNetwork",
+    "RenameContainer",
+    "StartContainer",
+    "Step",
+    "StopContainer",
+    "StoreConfig",
+    "UnpauseContainer",
+    "as_if_applied",
+    "digest",
+    "fingerprint",
+    "has_finished",
+    "make_plan",
+    "matches",
+    "network_fingerprint",
+]

@@ -1,0 +1,45 @@
+"""Is this container still what its service asks for? A short digest of each field that is set, kept in a label.
+
+Field by field, so that the device can say *what* changed without keeping the old service; with a scheme number, so
+that a change of ours never recreates the containers of a fleet (docker/compose#11335 did).
+"""
+
+import hashlib
+
+from reconciler.model import Network, Service
+from reconciler.model.codec import canonical, set_fields
+
+SCHEME = "1"
+# 64 bits for each field: this finds accidents; who can write labels on the Engine can do all else as well.
+_DIGITS = 16
+# Changing these changes no container.
+_NOT_THE_CONTAINER = {"depends_on", "pull_policy", "update"}
+_NOT_THE_NETWORK = {"key", "name", "external"}
+
+
+def fingerprint(service: Service) -> str:
+    """The fingerprint of a wanted service: `1 command=0123456789abcdef image=...`."""
+    return _fingerprint(service, _NOT_THE_CONTAINER)
+
+
+def network_fingerprint(network: Network) -> str:
+    """The fingerprint of a wanted network."""
+    return _fingerprint(network, _NOT_THE_NETWORK)
+
+
+def changed_fields(before: str, after: str) -> tuple[str, ...]:
+    """The names of the fields in which two fingerprints differ; everything, if they are of two schemes."""
+    if before.split(" ")[0] != after.split(" ")[0]:
+        return ("scheme of fingerprints",)
+    one, other = (dict(part.partition("=")[::2] for part in text.split(" ")[1:]) for text in (before, after))
+    return tuple(sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
+
+
+def digest(value: object) -> str:
+    """The SHA-256 of a value's canonical form, in hex: two equal values have one digest."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def _fingerprint(value: object, without: set[str]) -> str:
+    fields = {name: part for name, part in set_fields(value).items() if name not in without}
+    return " ".join([SCHEME, *(f"{name}={digest(part)[:_DIGITS]}" for name, part in sorted(fields.items()))])

@@ -1,0 +1,184 @@
+"""One service: which of the containers seen is the one wanted, and the steps that leave only it, running.
+
+Three names tell every state in which power may have failed:
+
+    NAME            the container that serves
+    NAME.next       created to replace it, not started yet
+    NAME.previous   the one that served before, stopped, kept until the whole app is well again
+
+So going back is no special case: when the wanted service is the earlier one again, `NAME.previous` is the container
+that matches it, and takes its name back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.model import App, Container, ObservedState, Service
+from reconciler.model.image import listed_name
+from reconciler.planning.fingerprint import changed_fields, fingerprint
+from reconciler.planning.steps import (
+    ConnectNetwork,
+    CreateContainer,
+    DisconnectNetwork,
+    RemoveContainer,
+    RenameContainer,
+    StartContainer,
+    Step,
+    StopContainer,
+    UnpauseContainer,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """The steps for one service; `cleanup` comes when the whole app is well. `address` is the serving container."""
+
+    address: str
+    steps: tuple[Step, ...] = ()
+    cleanup: tuple[Step, ...] = ()
+    starts: bool = False
+    replaces: bool = False
+
+
+def plan_service(app: App, service: Service, containers: tuple[Container, ...], observed: ObservedState) -> ServicePlan:
+    """Decide for one service, from the containers seen that carry its label."""
+    kept = _kept(service, containers, observed)
+    others = [container for container in containers if container is not kept]
+    if kept is None and not others:
+        return _fresh(app, service)
+    draft = _Draft(app.name, service, why_replaced(service, containers, observed) if kept is None else "")
+    fallback = _fallback(service, kept, others)
+    draft.make_room(kept, others, fallback)
+    draft.install(kept, fallback)
+    if kept is not None:
+        draft.heal(kept)
+    starts = kept is None or not (kept.is_running or has_finished(service, kept))
+    if starts:
+        draft.add(StartContainer, draft.address, cause=_why_start(kept, draft.why))
+    cleanup = (_change(RemoveContainer, app.name, service, fallback.id, cause="replaced"),) if fallback else ()
+    return ServicePlan(draft.address, tuple(draft.steps), cleanup, starts, fallback is not None)
+
+
+def has_finished(service: Service, container: Container) -> bool:
+    """Is this a job that exited with 0? It is done for its fingerprint, and not started again."""
+    return service.may_finish and container.state == "exited" and container.exit_code == 0
+
+
+def why_replaced(service: Service, containers: tuple[Container, ...], observed: ObservedState) -> str:
+    """What differs between the container that serves and the one wanted, for people."""
+    serving = _best(service, containers)
+    fields = changed_fields(serving.fingerprint, fingerprint(service))
+    told = [f"image {serving.image} -> {service.image}"] if "image" in fields else []
+    rest = ", ".join(field for field in fields if field != "image")
+    if fields:
+        return "; ".join([*told, f"{rest} changed"] if rest else told)
+    return f"image {service.image} moved to {observed.images.get(listed_name(service.image), '')[:19]}"
+
+
+def matches(service: Service, container: Container, observed: ObservedState) -> bool:
+    """Is this container what the service asks for, of the image that its reference means today?"""
+    local = observed.images.get(listed_name(service.image))
+    return container.fingerprint == fingerprint(service) and local in (None, container.image_id)
+
+
+def _kept(service: Service, containers: tuple[Container, ...], observed: ObservedState) -> Container | None:
+    alike = tuple(c for c in containers if matches(service, c, observed) and c.state not in ("dead", "removing"))
+    return _best(service, alike) if alike else None
+
+
+def _best(service: Service, containers: tuple[Container, ...]) -> Container:
+    """Running under its own name, else running, else under its own name, else the first by name."""
+    return min(containers, key=lambda c: (not c.is_running, c.name != service.container_name, c.name, c.id))
+
+
+def _fallback(service: Service, kept: Container | None, others: list[Container]) -> Container | None:
+    """The container to keep until the new one is well: the one that served before, if anything is being replaced."""
+    previous = next((c for c in others if c.name == f"{service.container_name}.previous"), None)
+    if previous is not None:
+        return previous
+    if kept is not None and kept.name != f"{service.container_name}.next":
+        return None
+    serving = [c for c in others if c.name != f"{service.container_name}.next"]
+    return _best(service, tuple(serving)) if serving else None
+
+
+def _fresh(app: App, service: Service) -> ServicePlan:
+    draft = _Draft(app.name, service, "not on the device")
+    draft.create(service.container_name)
+    draft.add(StartContainer, service.container_name, cause="created")
+    return ServicePlan(service.container_name, tuple(draft.steps), starts=True)
+
+
+def _change(make: Callable[..., Step], app: str, service: Service, *arguments: object, cause: str) -> Step:
+    return make(app, f"{app}/{service.name}", cause, *arguments)
+
+
+class _Draft:
+    """Steps in the making, for one service."""
+
+    def __init__(self, app: str, service: Service, why: str) -> None:
+        self.app, self.service, self.why = app, service, why
+        self.final = service.container_name
+        self.address = self.final
+        self.steps: list[Step] = []
+
+    def add(self, make: Callable[..., Step], *arguments: object, cause: str) -> None:
+        self.steps.append(_change(make, self.app, self.service, *arguments, cause=cause))
+
+    def create(self, name: str) -> None:
+        """Create under this name, on the first network; Engines before 25 take only one at that call."""
+        self.add(CreateContainer, self.service, name, fingerprint(self.service), cause=self.why)
+        for attachment in self.service.networks[1:]:
+            self.add(ConnectNetwork, name, self.service, attachment, cause=f"joins {attachment.network}")
+
+    def make_room(self, kept: Container | None, others: list[Container], fallback: Container | None) -> None:
+        """Create the new one first, then stop what runs beside it and remove what nobody needs."""
+        discarded = [container for container in others if container is not fallback]
+        in_the_way = [c for c in discarded if c.name == f"{self.final}.next"] if kept is None else []
+        for container in in_the_way:
+            self._discard(container, "left over from an update that was interrupted")
+        if kept is None:
+            self.create(f"{self.final}.next")
+        if fallback is not None and (fallback.is_running or fallback.state == "paused"):
+            self.add(StopContainer, fallback.id, cause="replaced")
+        for container in discarded:
+            if container not in in_the_way:
+                self._discard(container, self.why or "not the wanted one")
+
+    def _discard(self, container: Container, cause: str) -> None:
+        if container.is_running or container.state == "paused":
+            self.add(StopContainer, container.id, cause=cause)
+        self.add(RemoveContainer, container.id, cause=cause)
+
+    def install(self, kept: Container | None, fallback: Container | None) -> None:
+        """Give the wanted container its name; the one that had it keeps another."""
+        if fallback is not None and fallback.name == self.final:
+            self.add(RenameContainer, fallback.id, f"{self.final}.previous", cause="kept until the new one is healthy")
+        if kept is None:
+            self.add(RenameContainer, f"{self.final}.next", self.final, cause="takes over")
+        elif kept.name != self.final:
+            back = kept.name == f"{self.final}.previous"
+            cause = "comes back" if back else f"was renamed to {kept.name}" if fallback is None else "takes over"
+            self.add(RenameContainer, kept.id, self.final, cause=cause)
+        if kept is not None:
+            self.address = kept.id
+
+    def heal(self, kept: Container) -> None:
+        """Undo what was done to the container by hand."""
+        wanted = {attachment.network: attachment for attachment in self.service.networks}
+        for network in sorted(kept.networks - wanted.keys()):
+            if not (self.service.network_mode and network == self.service.network_mode):
+                self.add(DisconnectNetwork, kept.id, network, cause=f"network {network} was connected by hand")
+        for network in sorted(wanted.keys() - kept.networks):
+            cause = f"network {network} was disconnected"
+            self.add(ConnectNetwork, kept.id, self.service, wanted[network], cause=cause)
+        if kept.state == "paused":
+            self.add(UnpauseContainer, kept.id, cause="was paused")
+
+
+def _why_start(kept: Container | None, why: str) -> str:
+    if kept is None:
+        return why
+    if kept.state == "exited":
+        return f"had exited with {kept.exit_code}"
+    return f"was {kept.state}"

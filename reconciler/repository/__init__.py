@@ -1,0 +1,21 @@
+"""Git, and nothing else here opens it.
+
+`Desk` is imported from `reconciler.repository.desk`, because it needs GitPython, which devices do not have.
+"""
+
+from reconciler.repository.mirror import Mirror
+from reconciler.repository.objects import TreeRefused
+from reconciler.repository.remote import Remote, check_branch
+from reconciler.repository.status_branch import Author, FoundReport, StatusBranch, read_reports, report_path
+
+__all__ = [
+    "Author",
+    "FoundReport",
+    "Mirror",
+    "Remote",
+    "StatusBranch",
+    "TreeRefused",
+    "check_branch",
+    "read_reports",
+    "report_path",
+]

@@ -1,0 +1,85 @@
+"""An operator's clone: find it, read a revision or the folder as it lies there, fetch the reports.
+
+It is the operator's own, so it is met with the operator's own settings, by GitPython; what is read out of commits takes
+the same careful way as on a device.
+"""
+
+from pathlib import Path
+
+import git
+
+from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
+from reconciler.manifests import Tree
+from reconciler.repository.git import Git, complaint
+from reconciler.repository.objects import MAX_FILE_BYTES, read_tree, resolve
+
+_FOLDERS = ("apps", "layers", "devices", "trust")
+
+
+class Desk:
+    """A fleet repository on the operator's machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def git_dir(self) -> Path:
+        """The clone's object store. Raises GitError outside of a repository."""
+        try:
+            return Path(git.Repo(self.folder, search_parent_directories=True).common_dir).resolve()
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+            raise GitError(
+                "not inside a Git repository", where=str(self.folder), advice="clone the fleet repository, or use -C"
+            ) from error
+
+    def prefix(self) -> str:
+        """Where in the repository the folder lies, with a slash behind, or nothing at its root."""
+        repository = git.Repo(self.folder, search_parent_directories=True)
+        relative = self.folder.resolve().relative_to(Path(str(repository.working_tree_dir)).resolve())
+        return "" if relative == Path() else f"{relative}/"
+
+    def revision(self, name: str) -> tuple[str, Tree]:
+        """The commit that a name means, and its files below the folder. Raises UnknownRevision, TreeRefused."""
+        store, prefix = Git(self.git_dir), self.prefix()
+        commit = resolve(store, name)
+        files = read_tree(store, commit, lambda path: _is_ours(path.removeprefix(prefix)) and path.startswith(prefix))
+        return commit, {path.removeprefix(prefix): content for path, content in files.items()}
+
+    def worktree(self) -> Tree:
+        """The files as they lie in the folder, committed or not."""
+        tree: dict[str, bytes] = {}
+        for path in sorted(self.folder.rglob("*")):
+            name = path.relative_to(self.folder).as_posix()
+            if not _is_ours(name) or path.is_dir():
+                continue
+            if path.is_symlink() or path.stat().st_size > MAX_FILE_BYTES:
+                raise GitError("a link, or a file too big for a fleet repository", where=name, advice="remove it")
+            tree[name] = path.read_bytes()
+        return tree
+
+    def fetch_reports(self, branch: str) -> str:
+        """Fetch the status branch from the clone's remote; the name of where it is. Raises RemoteUnavailable."""
+        repository = git.Repo(self.folder, search_parent_directories=True)
+        if not repository.remotes:
+            return branch
+        remote = repository.remotes[0]
+        name = f"refs/remotes/{remote.name}/{branch}"
+        try:
+            repository.git.fetch("--quiet", "--no-tags", remote.name, f"+refs/heads/{branch}:{name}")
+        except git.GitCommandError as error:
+            told = complaint(str(error.stderr).encode())
+            if "couldn't find remote ref" in str(error.stderr):
+                raise UnknownRevision(
+                    f"no branch `{branch}` yet", where=remote.url, advice="no device has reported"
+                ) from error
+            raise RemoteUnavailable(f"cannot fetch the reports: {told}", where=remote.url) from error
+        return name
+
+
+def new_repository(folder: Path, branch: str = "main") -> None:
+    """`git init` in a folder."""
+    git.Repo.init(folder, initial_branch=branch)
+
+
+def _is_ours(path: str) -> bool:
+    return path == "fleet.yaml" or path.partition("/")[0] in _FOLDERS

@@ -1,0 +1,135 @@
+"""One git call: an argument list, an environment made from nothing, a deadline, and an error that says what to do.
+
+What is fetched is hostile until it was read (security model, 7.2): no hooks, no filters, no config of the repository's,
+no protocol that was not allowed, no redirect, no replaced objects, no prompt.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.errors import GitError
+
+# A fetch over a bad link may take long; a git that says nothing for this long is stuck.
+TIMEOUT_SECONDS = 300.0
+_MAX_MESSAGE = 500
+
+_OPTIONS = {
+    "protocol.allow": "never",
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.attributesFile": "/dev/null",
+    "core.symlinks": "false",
+    "core.commitGraph": "false",
+    "credential.helper": "",
+    "fetch.recurseSubmodules": "false",
+    "submodule.recurse": "false",
+    "transfer.fsckObjects": "true",
+    "transfer.bundleURI": "false",
+    "transfer.credentialsInUrl": "die",
+    "http.followRedirects": "false",
+    "http.sslVerify": "true",
+    # Slower than 1,000 bytes a second for a minute is a tarpit, or a link on which nothing would ever arrive.
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "60",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "gpg.program": "/bin/false",
+    "gpg.ssh.program": "/bin/false",
+}
+_ENVIRONMENT = {
+    "HOME": "/nonexistent",
+    "LC_ALL": "C",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_SYSTEM": "/dev/null",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "/bin/false",
+    "SSH_ASKPASS": "/bin/false",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_PROTOCOL_FROM_USER": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """git on one object store. `options` go by environment, so that no list of processes shows a password."""
+
+    git_dir: Path
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT_SECONDS) -> bytes:
+        """What git printed. Raises GitError with git's own words."""
+        code, out, err = self.attempt(*arguments, stdin=stdin, timeout=timeout)
+        if code != 0:
+            raise GitError(f"git {arguments[0]} failed: {complaint(err)}", where=str(self.git_dir))
+        return out
+
+    def attempt(
+        self, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT_SECONDS
+    ) -> tuple[int, bytes, bytes]:
+        """Exit code, output and error output. Raises GitError when git is missing or does not end in time."""
+        command = ["git", "--no-pager", "--no-replace-objects", "--literal-pathspecs", f"--git-dir={self.git_dir}"]
+        return _call([*command, *arguments], self._environment(), stdin, timeout)
+
+    def _environment(self) -> dict[str, str]:
+        options = {**_OPTIONS, **self.options}
+        numbered = [
+            pair
+            for n, (key, value) in enumerate(options.items())
+            for pair in ((f"GIT_CONFIG_KEY_{n}", key), (f"GIT_CONFIG_VALUE_{n}", value))
+        ]
+        path = {"PATH": os.defpath if shutil.which("git", path=os.defpath) else os.environ.get("PATH", os.defpath)}
+        return {**_ENVIRONMENT, **path, "GIT_CONFIG_COUNT": str(len(options)), **dict(numbered)}
+
+
+def init_bare(git_dir: Path) -> None:
+    """Make a bare repository without templates, or leave the one that is there."""
+    if not (git_dir / "HEAD").exists():
+        git_dir.mkdir(parents=True, exist_ok=True)
+        Git(git_dir).run("init", "--bare", "--quiet", "--template=", "--initial-branch=main", str(git_dir))
+
+
+def complaint(err: bytes) -> str:
+    """The line in which git says why, without control characters."""
+    lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
+    told = next(
+        (line for line in lines if line.startswith(("fatal:", "error:", "!"))), lines[-1] if lines else "no reason"
+    )
+    return (
+        "".join(c if c.isprintable() else "?" for c in told)[:_MAX_MESSAGE]
+        .removeprefix("fatal: ")
+        .removeprefix("error: ")
+    )
+
+
+def _call(
+    command: Sequence[str], environment: dict[str, str], stdin: bytes, timeout: float
+) -> tuple[int, bytes, bytes]:
+    try:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise GitError("the program git is not installed", advice="install it: apt-get install git") from error
+    try:
+        out, err = process.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired as error:
+        # git's helpers share its session, and would hold the pipes.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise GitError(f"git {command[5]} did not end in {timeout:g} s", advice="it is tried again") from error
+    return process.returncode, out, err

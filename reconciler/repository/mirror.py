@@ -1,0 +1,56 @@
+"""The device's copy of the fleet repository: bare, fetched by exact refspec, never checked out."""
+
+from pathlib import Path
+
+from reconciler.errors import RemoteUnavailable, UnknownRevision
+from reconciler.manifests import Tree, is_needed_by
+from reconciler.model import Revision
+from reconciler.repository.git import Git, complaint, init_bare
+from reconciler.repository.objects import first_parents, read_objects, read_tree, resolve
+from reconciler.repository.remote import Remote, check_branch
+
+# More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
+MAX_CHAIN = 10_000
+
+
+class Mirror:
+    """The newest seen state of one branch, and any commit that was ever fetched of it."""
+
+    def __init__(self, git_dir: Path, remote: Remote, branch: str) -> None:
+        self._git_dir, self._remote, self._branch = git_dir, remote, check_branch(branch)
+        self._ref = f"refs/reconciler/{branch}"
+
+    def fetch(self) -> Revision:
+        """Fetch the branch, and say where it is now. Raises RemoteUnavailable, or UnknownRevision without it."""
+        init_bare(self._git_dir)
+        fetch(self._git_dir, self._remote, self._branch, self._ref)
+        return Revision(self._branch, resolve(Git(self._git_dir), self._ref))
+
+    def chain(self, new: str, old: str | None) -> list[tuple[str, bytes]]:
+        """The commits that lead from `old` to `new` by first parents, oldest first, as (id, raw object)."""
+        git = Git(self._git_dir)
+        ids = first_parents(git, new, old, MAX_CHAIN)
+        return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
+
+    def commit(self, commit: str) -> bytes:
+        """One raw commit object."""
+        return read_objects(Git(self._git_dir), [commit], "commit")[0]
+
+    def files(self, commit: str, device: str) -> Tree:
+        """The files of a commit that this device needs. Raises TreeRefused."""
+        return read_tree(Git(self._git_dir), commit, lambda path: is_needed_by(path, device))
+
+
+def fetch(git_dir: Path, remote: Remote, branch: str, ref: str) -> None:
+    """Fetch one branch into one ref, whatever was there. Raises RemoteUnavailable or UnknownRevision."""
+    git = Git(git_dir, remote.options())
+    flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
+    code, _, err = git.attempt("fetch", *flags, "--end-of-options", remote.url, f"+refs/heads/{branch}:{ref}")
+    if code == 0:
+        return
+    told = complaint(err)
+    if "couldn't find remote ref" in told:
+        raise UnknownRevision(
+            f"no branch `{branch}`", where=remote.url, advice="push it, or set `branch` to one that is"
+        )
+    raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")

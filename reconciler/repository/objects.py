@@ -1,0 +1,98 @@
+"""Reads commits and trees out of an object store, as bytes, without a worktree. Everything in them is hostile."""
+
+import re
+from collections.abc import Callable, Iterable
+
+from reconciler.errors import GitError, UnknownRevision
+from reconciler.repository.git import Git
+
+# A fleet of 10,000 devices has some 20,000 files; a bomb of 10^10 files is stopped here.
+MAX_FILES = 50_000
+MAX_FILE_BYTES = 1024 * 1024
+MAX_TREE_BYTES = 64 * 1024 * 1024
+
+# No path that a file system, a terminal or a shell could take for something else (security model, T16).
+_NAME = re.compile(r"[A-Za-z0-9_.@+=,-]{1,100}")
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_FILE_MODES = ("100644", "100755")
+_REFUSED_MODES = {"120000": ("TREE_SYMLINK", "a symbolic link"), "160000": ("TREE_GITLINK", "a submodule")}
+
+
+class TreeRefused(GitError):
+    """A tree that no device reads: `code` is the machine word."""
+
+    def __init__(self, code: str, what: str, path: str) -> None:
+        self.code = code
+        super().__init__(f"{code}: {what}", where=repr(path)[1:-1], advice="remove it from the fleet repository")
+
+
+def resolve(git: Git, name: str) -> str:
+    """The commit id that a revision name means. Raises UnknownRevision."""
+    code, out, _ = git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if code != 0:
+        raise UnknownRevision(f"no revision {name!r}", where=str(git.git_dir), advice="fetch it, or check the name")
+    return out.decode().strip()
+
+
+def first_parents(git: Git, new: str, old: str | None, limit: int) -> list[str]:
+    """The first-parent chain that ends with `new`, oldest first, without `old` and what is before it.
+
+    At most `limit` + 1 of them, the newest, so that the caller can see that there are too many.
+    """
+    without = [f"^{old}"] if old else []
+    out = git.run("rev-list", "--first-parent", f"--max-count={limit + 1}", new, *without, "--")
+    return out.decode().split()[::-1]
+
+
+def read_objects(git: Git, ids: Iterable[str], kind: str) -> list[bytes]:
+    """The content of each object, in order, by one `cat-file --batch`. Raises GitError for a missing one."""
+    wanted = list(ids)
+    out = git.run("cat-file", "--batch", stdin="".join(f"{one}\n" for one in wanted).encode())
+    contents, position = [], 0
+    for one in wanted:
+        end = out.index(b"\n", position)
+        parts = out[position:end].decode("utf-8", "replace").split(" ")
+        if len(parts) != 3 or parts[1] != kind:
+            raise GitError(f"object {one} is no {kind} here", where=str(git.git_dir), advice="fetch again")
+        size = int(parts[2])
+        contents.append(out[end + 1 : end + 1 + size])
+        position = end + 1 + size + 1
+    return contents
+
+
+def read_tree(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """The wanted files of a commit. The whole tree must pass the gate. Raises TreeRefused."""
+    if not _OBJECT_ID.fullmatch(commit):
+        raise UnknownRevision(f"{commit!r} is no commit id")
+    chosen: dict[str, str] = {}
+    total = 0
+    for path, blob, size in _gate(git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)):
+        if wanted(path):
+            if size > MAX_FILE_BYTES:
+                raise TreeRefused("OBJ_TOO_BIG", f"the file has {size} bytes, more than {MAX_FILE_BYTES}", path)
+            total += size
+            chosen[path] = blob
+        if total > MAX_TREE_BYTES:
+            raise TreeRefused("TREE_BYTES", f"the files have over {MAX_TREE_BYTES} bytes together", path)
+    return dict(zip(chosen, read_objects(git, chosen.values(), "blob"), strict=True)) if chosen else {}
+
+
+def _gate(listing: bytes) -> Iterable[tuple[str, str, int]]:
+    """Path, blob id and size of every file, after mode and name were looked at."""
+    lines = listing.split(b"\0")[:-1]
+    if len(lines) > MAX_FILES:
+        raise TreeRefused("TREE_FILES", f"the tree has over {MAX_FILES} files", "/")
+    twins: dict[str, str] = {}
+    for line in lines:
+        head, _, raw = line.partition(b"\t")
+        mode, _, blob, size = head.decode().split()
+        path = raw.decode("utf-8", "backslashreplace")
+        if mode not in _FILE_MODES:
+            code, what = _REFUSED_MODES.get(mode, ("TREE_MODE", f"the mode {mode}"))
+            raise TreeRefused(code, what, path)
+        for name in path.split("/"):
+            if not _NAME.fullmatch(name) or name in (".", "..") or name.lower() == ".git" or name.endswith("."):
+                raise TreeRefused("PATH_CHARS", "a path with characters that not every device can hold", path)
+        if twins.setdefault(path.lower(), path) != path:
+            raise TreeRefused("PATH_CHARS", f"differs from {twins[path.lower()]} only in case", path)
+        yield path, blob, int(size)

@@ -1,0 +1,155 @@
+"""Reports on their branch: append one by a signed commit, retry a lost race, read them all."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.errors import PushRejected, RemoteUnavailable, UnknownRevision
+from reconciler.model import MAX_REPORT_BYTES
+from reconciler.repository.git import Git, complaint, init_bare
+from reconciler.repository.mirror import fetch
+from reconciler.repository.objects import read_objects, resolve
+from reconciler.repository.remote import Remote, check_branch
+
+# Devices that report in the same second race for the branch; the next pass tries again anyway.
+ATTEMPTS = 5
+_EMPTY_TREE_LISTING = b""
+
+Sign = Callable[[bytes], bytes]
+
+
+def report_path(device: str) -> str:
+    """Where a device's report is on the status branch."""
+    return f"devices/{device}/status.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who commits a report, and when, in seconds since 1970."""
+
+    name: str
+    email: str
+    time: int
+
+    @property
+    def ident(self) -> str:
+        return f"{self.name} <{self.email}> {self.time} +0000"
+
+
+class StatusBranch:
+    """One device's way to write the shared status branch."""
+
+    def __init__(self, git_dir: Path, remote: Remote, branch: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._git_dir, self._remote, self._branch, self._sleep = git_dir, remote, check_branch(branch), sleep
+        self._ref = f"refs/reconciler/reports/{branch}"
+
+    def append(self, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
+        """Commit this report on top of the branch and push it; the commit's id. Raises RemoteUnavailable."""
+        init_bare(self._git_dir)
+        for attempt in range(ATTEMPTS):
+            commit = self._commit(self._tip(), device, content, message, author, sign)
+            try:
+                self._push(commit)
+            except PushRejected:
+                # A share of a second that grows, and differs between devices because their reports do.
+                self._sleep((int(commit[:4], 16) / 0xFFFF) * 0.2 * 2**attempt)
+                continue
+            return commit
+        raise RemoteUnavailable(
+            f"lost the race for branch `{self._branch}` {ATTEMPTS} times",
+            where=self._remote.url,
+            advice="the next pass tries again",
+        )
+
+    def _tip(self) -> str | None:
+        try:
+            fetch(self._git_dir, self._remote, self._branch, self._ref)
+        except UnknownRevision:
+            return None
+        return resolve(Git(self._git_dir), self._ref)
+
+    def _commit(self, parent: str | None, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
+        git = Git(self._git_dir)
+        blob = git.run("hash-object", "-w", "--stdin", stdin=content).decode().strip()
+        tree = _put(git, parent, report_path(device).split("/"), blob)
+        lines = [f"tree {tree}", *([f"parent {parent}"] if parent else [])]
+        lines += [f"author {author.ident}", f"committer {author.ident}", "", message, ""]
+        raw = sign("\n".join(lines).encode())
+        return git.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=raw).decode().strip()
+
+    def _push(self, commit: str) -> None:
+        git = Git(self._git_dir, self._remote.options())
+        target = f"{commit}:refs/heads/{self._branch}"
+        code, _, err = git.attempt("push", "--quiet", "--no-verify", "--end-of-options", self._remote.url, target)
+        if code == 0:
+            return
+        if any(
+            word in err for word in (b"non-fast-forward", b"fetch first", b"cannot lock ref", b"failed to update ref")
+        ):
+            raise PushRejected("somebody else pushed first", where=self._remote.url)
+        raise RemoteUnavailable(
+            f"cannot push the report: {complaint(err)}", where=self._remote.url, advice="it is kept, and tried again"
+        )
+
+
+def _put(git: Git, parent: str | None, path: list[str], blob: str) -> str:
+    """The tree of the parent with one file set; its id."""
+    folders = ["/".join(path[:depth]) for depth in range(len(path))]
+    child, mode, kind = blob, "100644", "blob"
+    for folder, name in reversed(list(zip(folders, path, strict=True))):
+        listing = _listing(git, f"{parent}:{folder}") if parent else _EMPTY_TREE_LISTING
+        kept = [line for line in listing.split(b"\0") if line and line.partition(b"\t")[2] != name.encode()]
+        entries = [*kept, f"{mode} {kind} {child}\t{name}".encode()]
+        child = git.run("mktree", "-z", stdin=b"".join(entry + b"\0" for entry in entries)).decode().strip()
+        mode, kind = "040000", "tree"
+    return child
+
+
+def _listing(git: Git, tree: str) -> bytes:
+    code, out, _ = git.attempt("ls-tree", "-z", "--end-of-options", tree)
+    return out if code == 0 else _EMPTY_TREE_LISTING
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReport:
+    """A report as it lies on the branch, not yet believed: its bytes, and the commit that wrote it."""
+
+    device: str
+    content: bytes
+    commit: str
+    raw_commit: bytes
+    touched: tuple[str, ...]
+
+
+def read_reports(git_dir: Path, revision: str) -> list[FoundReport]:
+    """The newest report of each device, each with the commit that wrote it. Oversized ones come back empty."""
+    git = Git(git_dir)
+    tip = resolve(git, revision)
+    found: list[tuple[str, str, tuple[str, ...]]] = []
+    for commit, paths in _writers(git, tip):
+        for path in paths:
+            parts = path.split("/")
+            if len(parts) == 3 and path == report_path(parts[1]) and all(parts[1] != one[0] for one in found):
+                found.append((parts[1], commit, tuple(paths)))
+    contents = [_content(git, f"{tip}:{report_path(device)}") for device, _, _ in found]
+    raws = read_objects(git, [commit for _, commit, _ in found], "commit") if found else []
+    return sorted(
+        (FoundReport(d, content, c, raw, t) for (d, c, t), content, raw in zip(found, contents, raws, strict=True)),
+        key=lambda report: report.device,
+    )
+
+
+def _writers(git: Git, tip: str) -> Iterable[tuple[str, list[str]]]:
+    """Each commit, newest first, with the paths that it changes."""
+    out = git.run("log", "--first-parent", "-m", "--no-renames", "--format=%x01%H", "--name-only", tip, "--")
+    for block in out.decode("utf-8", "replace").split("\x01")[1:]:
+        commit, *paths = block.split("\n")
+        yield commit, [path for path in paths if path]
+
+
+def _content(git: Git, name: str) -> bytes:
+    code, out, _ = git.attempt("cat-file", "-s", name)
+    if code != 0 or int(out) > MAX_REPORT_BYTES:
+        return b""
+    return git.run("cat-file", "blob", name)

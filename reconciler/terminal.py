@@ -1,0 +1,70 @@
+"""How our commands speak: one parser, one way to print an error, the exit codes of `errors`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from reconciler.errors import ReconcilerError
+
+USAGE, CHANGES, INTERRUPTED = 64, 2, 130
+
+EXIT_CODES = """\
+exit codes:
+  0 done, or nothing to do      2 there are changes (plan)     64 wrong usage
+  10 not YAML                   11 a rule is broken            12 a patch does not apply
+  13 unknown device             20 the Engine failed a call    21 no Engine
+  22 a service is not healthy   30 git failed                  31 no Git server
+  32 unknown revision           40 an untrusted commit         50 no permission
+  51 wrong settings             52 the state on disk           1 anything else
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with an exit code for wrong usage that no command uses for an answer."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        sys.exit(_complain(f"{self.prog}: {message}; see `{self.prog} --help`", USAGE))
+
+
+def new_parser(prog: str, description: str, epilog: str = "") -> Parser:
+    """A parser whose texts keep their lines."""
+    return Parser(
+        prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def run_command(prog: str, command: Callable[[], int]) -> int:
+    """Run a command; an error of ours becomes its lines on stderr and its exit code, never a traceback."""
+    try:
+        code = command()
+        sys.stdout.flush()
+    except ReconcilerError as error:
+        return complain(prog, [error])
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe went away (`fleet status | head`): nothing is wrong, and nothing more can be printed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def complain(prog: str, errors: Sequence[ReconcilerError]) -> int:
+    """Print each error, a line each, and return the exit code of the first."""
+    for error in errors:
+        for line in str(error).splitlines():
+            _complain(f"{prog}: error: {printable(line)}", 0)
+    return errors[0].exit_code if errors else 0
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere, without what could steer a terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _complain(line: str, code: int) -> int:
+    print(line, file=sys.stderr)
+    return code

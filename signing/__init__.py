@@ -1,0 +1,30 @@
+"""Who may speak: keys, signatures and trust, on raw bytes. Imports only the standard library and `cryptography`."""
+
+from signing.allowed_signers import AllowedSigner, AllowedSigners
+from signing.chain import Admitted, ChainError, admit_chain
+from signing.commits import CommitSignature, SignedObject, sign_commit, split_commit, verify_commit
+from signing.errors import SignatureError, UnableToCheck
+from signing.keyfile import load_signer, write_new_key
+from signing.keys import PublicKey
+from signing.signer import Signer
+from signing.sshsig import verify_signature
+
+__all__ = [
+    "Admitted",
+    "AllowedSigner",
+    "AllowedSigners",
+    "ChainError",
+    "CommitSignature",
+    "PublicKey",
+    "SignatureError",
+    "SignedObject",
+    "Signer",
+    "UnableToCheck",
+    "admit_chain",
+    "load_signer",
+    "sign_commit",
+    "split_commit",
+    "verify_commit",
+    "verify_signature",
+    "write_new_key",
+]

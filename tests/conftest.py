@@ -1,0 +1,64 @@
+"""What every test shares: a clean environment, and one Engine and one registry for the whole run."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from lab.engine import Engine, engine
+from lab.git_server import GitServer, git_server
+from lab.operator import Operator
+from lab.registry import Registry, registry
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No developer's settings: a test means the same on every machine."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("TZ", "UTC")
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "DOCKER_HOST", "SSH_AUTH_SOCK"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Iterator[GitServer]:
+    with git_server(tmp_path / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def ann(tmp_path: Path) -> Operator:
+    return Operator.create(tmp_path / "ann", "Ann", "ann@acme.example")
+
+
+@pytest.fixture(scope="session")
+def lab_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    if shutil.which("docker-registry") is None:
+        pytest.skip("no docker-registry; run lab/packages.sh")
+    with registry(tmp_path_factory.mktemp("registry")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def lab_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    if "LAB_ENGINE" not in os.environ and (os.geteuid() != 0 or not can_start_engines()):
+        pytest.skip("a private Engine needs root and dockerd; run lab/packages.sh")
+    with engine(tmp_path_factory.mktemp("engine")) as started:
+        yield started
+
+
+@pytest.fixture
+def client(lab_engine: Engine) -> Iterator[docker.DockerClient]:
+    opened = docker.DockerClient(base_url=lab_engine.url)
+    yield opened
+    opened.close()
+
+
+def can_start_engines() -> bool:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return shutil.which("dockerd", path=path) is not None

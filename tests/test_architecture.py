@@ -1,0 +1,131 @@
+"""The import law: who may know whom (CONTRIBUTING.md). Walks the syntax trees; also imports inside of functions count."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+# Room -> the rooms that it may import. A room may always import itself.
+MAY_IMPORT = {
+    "signing": set(),
+    "reconciler.errors": set(),
+    "reconciler.model": {"reconciler.errors"},
+    "reconciler.manifests": {"reconciler.errors", "reconciler.model"},
+    "reconciler.planning": {"reconciler.errors", "reconciler.model"},
+    "reconciler.repository": {"reconciler.errors", "reconciler.model", "reconciler.manifests"},
+    "reconciler.terminal": {"reconciler.errors"},
+    "reconciler.agent": {
+        "reconciler",
+        "reconciler.errors",
+        "reconciler.model",
+        "reconciler.manifests",
+        "reconciler.planning",
+        "reconciler.repository",
+        "reconciler.terminal",
+        "signing",
+    },
+    "reconciler.fleet": {
+        "reconciler",
+        "reconciler.errors",
+        "reconciler.model",
+        "reconciler.manifests",
+        "reconciler.planning",
+        "reconciler.repository",
+        "reconciler.terminal",
+        "signing",
+    },
+    "reconciler": set(),
+}
+
+# Dependency -> the one door by which it enters (a module or a room).
+DOORS = {
+    "cryptography": "signing",
+    "docker": "reconciler.agent.docker_engine",
+    "requests": "reconciler.agent.docker_engine",
+    "git": "reconciler.repository.desk",
+    "yaml": "reconciler.manifests.parse",
+    "jsonpatch": "reconciler.manifests.merge",
+    "jsonpointer": "reconciler.manifests.merge",
+}
+
+# Rooms that decide and never act: no clock, no disk, no network, no process, no log.
+PURE = ("reconciler.model", "reconciler.manifests", "reconciler.planning")
+IMPURE_MODULES = {"os", "time", "random", "socket", "subprocess", "tempfile", "shutil", "logging", "pathlib", "threading"}
+
+# What only exists when an extra is installed; a device has none.
+OPERATORS_ONLY = {"git"}
+IMPORTED_BY_THE_DEVICE = ("reconciler.agent", "reconciler.repository", "reconciler.manifests", "reconciler.planning")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for top in ("reconciler", "signing"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            name = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+            yield name.removesuffix(".__init__"), path
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are written in full"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if any(name == whole for name, _ in modules()) else str(node.module)
+
+
+def room(name: str) -> str:
+    return max((known for known in MAY_IMPORT if name == known or name.startswith(f"{known}.")), key=len)
+
+
+def violations() -> Iterator[str]:
+    for module, path in modules():
+        home = room(module)
+        for imported in imports(path):
+            top = imported.partition(".")[0]
+            if top in ("reconciler", "signing"):
+                if room(imported) not in MAY_IMPORT[home] | {home}:
+                    yield f"{module} imports {imported}: {home} may not know {room(imported)}"
+            elif top in DOORS:
+                door = DOORS[top]
+                if module != door and not module.startswith(f"{door}."):
+                    yield f"{module} imports {imported}: it enters only by {door}"
+            elif top not in sys.stdlib_module_names:
+                yield f"{module} imports {imported}: a dependency without a door"
+            elif home in PURE and top in IMPURE_MODULES:
+                yield f"{module} imports {imported}: {home} is pure"
+
+
+def test_every_module_keeps_the_import_law() -> None:
+    assert list(violations()) == []
+
+
+def test_the_device_runs_without_the_operators_dependencies() -> None:
+    """What the agent's command imports, followed through the tree, holds nothing that only an extra installs."""
+    known = dict(modules())
+    reached, rest = set(), ["reconciler.agent.cli"]
+    while rest:
+        module = rest.pop()
+        if module in reached:
+            continue
+        reached.add(module)
+        # Importing a.b.c runs a and a.b as well.
+        rest += [name for name in known if module.startswith(f"{name}.")]
+        for imported in imports(known[module]):
+            assert imported.partition(".")[0] not in OPERATORS_ONLY, f"{module} imports {imported}"
+            rest += [name for name in known if imported == name or imported.startswith(f"{name}.")]
+    assert "reconciler.repository.git" in reached
+
+
+def test_files_and_functions_are_small() -> None:
+    for name, path in modules():
+        text = path.read_text()
+        assert text.count("\n") <= 300, f"{name} has over 300 lines: it is two rooms"
+        assert ast.get_docstring(ast.parse(text)), f"{name} has no caption"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                assert length <= 40, f"{name}:{node.lineno} {node.name} has {length} lines"
