@@ -52,14 +52,14 @@ class Operator:
 
     def clone(self, url: str) -> None:
         """Clone into `work`; an empty repository is fine, its branch is then `main`."""
-        _run(["git", "clone", "--quiet", url, str(self.work)], self.home, self._env())
+        _run(["git", "clone", "--quiet", url, str(self.work)], self.home, self.env())
 
     def git(self, *args: str, date: str | None = None) -> str:
         """Run git in the clone, and give what it printed.
 
         Raises: CommandError with git's own words.
         """
-        return _run(["git", *args], self.work, self._env(date)).strip()
+        return _run(["git", *args], self.work, self.env(date)).strip()
 
     def write(self, path: str, text: str) -> Path:
         """Write a file of the clone, with its folders."""
@@ -90,7 +90,8 @@ class Operator:
             "[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n"
         )
 
-    def _env(self, date: str | None = None) -> dict[str, str]:
+    def env(self, date: str | None = None) -> dict[str, str]:
+        """An environment in which git knows this person and nobody else."""
         env = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(self.home),

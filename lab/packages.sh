@@ -29,7 +29,8 @@ is_static() {    # Debian's dynamic `busybox` cannot run in an image that holds 
 missing=()
 has git || missing+=(git)
 has ssh-keygen || missing+=(openssh-client)
-has dockerd || missing+=(docker.io)    # a `docker` command may be there without an Engine
+# An Engine that answers is enough; a `docker` command may be there without one.
+has docker && docker version >/dev/null 2>&1 || has dockerd || missing+=(docker.io)
 has iptables || missing+=(iptables)
 is_static || missing+=(busybox-static)
 has docker-registry || missing+=(docker-registry)

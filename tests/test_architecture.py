@@ -1,4 +1,4 @@
-"""The import law: who may know whom (CONTRIBUTING.md). Walks the syntax trees; also imports inside of functions count."""
+"""The import law: who may know whom (CONTRIBUTING.md). Walks syntax trees, so imports inside of functions count."""
 
 import ast
 import sys
@@ -52,7 +52,7 @@ DOORS = {
 
 # Rooms that decide and never act: no clock, no disk, no network, no process, no log.
 PURE = ("reconciler.model", "reconciler.manifests", "reconciler.planning")
-IMPURE_MODULES = {"os", "time", "random", "socket", "subprocess", "tempfile", "shutil", "logging", "pathlib", "threading"}
+IMPURE_MODULES = set("os time random socket subprocess tempfile shutil logging pathlib threading".split())
 
 # What only exists when an extra is installed; a device has none.
 OPERATORS_ONLY = {"git"}

@@ -1,9 +1,10 @@
 """From files to desired state. Pure: trees of bytes in, values out."""
 
+from reconciler.manifests.compose_text import to_compose
 from reconciler.manifests.documents import Device, Fleet
 from reconciler.manifests.fields import boolean, check_keys, integer, mapping, seconds, text
 from reconciler.manifests.node import Node, plain
-from reconciler.manifests.parse import parse
+from reconciler.manifests.parse import parse, to_yaml
 from reconciler.manifests.problems import Problems
 from reconciler.manifests.render import FleetFiles, Rendering
 from reconciler.manifests.tree import Tree, is_needed_by
@@ -25,4 +26,6 @@ __all__ = [
     "plain",
     "seconds",
     "text",
+    "to_compose",
+    "to_yaml",
 ]

@@ -196,3 +196,8 @@ class _Builder:
             if not source.is_mapping:
                 raise _refused(node.key, f"`<<` merges {source.kind}", "merge a mapping, or a list of mappings")
         frame.merges += sources
+
+
+def to_yaml(value: object) -> str:
+    """Plain values as YAML that every parser reads alike: what could be taken for another type is quoted."""
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))

@@ -57,13 +57,18 @@ class Desk:
             tree[name] = path.read_bytes()
         return tree
 
+    def reports_ref(self, branch: str) -> str:
+        """Where the clone keeps the status branch: as a remote's, or as its own where there is no remote."""
+        repository = git.Repo(self.folder, search_parent_directories=True)
+        return f"refs/remotes/{repository.remotes[0].name}/{branch}" if repository.remotes else f"refs/heads/{branch}"
+
     def fetch_reports(self, branch: str) -> str:
         """Fetch the status branch from the clone's remote; the name of where it is. Raises RemoteUnavailable."""
         repository = git.Repo(self.folder, search_parent_directories=True)
+        name = self.reports_ref(branch)
         if not repository.remotes:
-            return branch
+            return name
         remote = repository.remotes[0]
-        name = f"refs/remotes/{remote.name}/{branch}"
         try:
             repository.git.fetch("--quiet", "--no-tags", remote.name, f"+refs/heads/{branch}:{name}")
         except git.GitCommandError as error:

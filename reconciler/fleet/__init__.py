@@ -1,0 +1,1 @@
+"""All devices, from a desk or CI: the `fleet` command. Never Docker."""

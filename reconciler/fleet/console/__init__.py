@@ -1,0 +1,1 @@
+"""The web console. Empty in this version: `fleet status` is the view."""

@@ -1,0 +1,95 @@
+"""All reports, one table. A report counts only with its device's signature; silence and forgery are shown."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.fleet.text import age, table
+from reconciler.manifests import Device, FleetFiles
+from reconciler.model import Report
+from reconciler.model.codec import from_json
+from reconciler.repository import FoundReport, report_path
+from signing import AllowedSigners, SignatureError, verify_commit
+
+# Devices report at least every heartbeat (15 minutes); after two missed ones somebody should look.
+SILENT_AFTER_SECONDS = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """One line of the table. `flag` says why a report is not believed; `seen_at` is when the device signed it."""
+
+    device: str
+    report: Report | None = None
+    flag: str = ""
+    seen_at: datetime | None = None
+
+    @property
+    def phase(self) -> str:
+        if self.flag:
+            return "Refused"
+        return self.report.phase if self.report else "Silent"
+
+    @property
+    def message(self) -> str:
+        """The first thing that is wrong, for people."""
+        if self.flag or self.report is None:
+            return self.flag or "has never reported"
+        wrong = (c for c in self.report.conditions if c.message and c.status != "True" and c.type != "Drifted")
+        return next((f"{c.reason}: {c.message}" for c in wrong), "")
+
+
+def judge(files: FleetFiles, found: Iterable[FoundReport]) -> tuple[DeviceStatus, ...]:
+    """Every device of the fleet, and everybody else who wrote to the status branch, by name."""
+    by_name = {report.device: report for report in found}
+    names = sorted(files.device_paths.keys() | by_name.keys())
+    return tuple(_judge_one(name, files, by_name.get(name)) for name in names)
+
+
+def _judge_one(name: str, files: FleetFiles, found: FoundReport | None) -> DeviceStatus:
+    if found is None:
+        return DeviceStatus(name)
+    if name not in files.device_paths:
+        return DeviceStatus(name, flag="UNKNOWN_DEVICE: the fleet has no such device")
+    device = files.device(name)
+    if not device.identity:
+        return DeviceStatus(name, flag="NO_IDENTITY: its file has no `identity`, so nothing it says can be checked")
+    try:
+        return _believed(device, found)
+    except SignatureError as error:
+        return DeviceStatus(name, flag=f"{error.code}: {error.message}")
+    except ValueError as error:
+        return DeviceStatus(name, flag=f"STATUS_REJECTED: {error}")
+
+
+def _believed(device: Device, found: FoundReport) -> DeviceStatus:
+    """Raises SignatureError or ValueError for a report that is not the device's own."""
+    signers = AllowedSigners.parse(
+        f'{device.name} namespaces="git" {device.identity}'.encode(), f"device {device.name}"
+    )
+    signature = verify_commit(found.raw_commit, signers)
+    if found.touched != (report_path(device.name),):
+        raise ValueError("its commit writes more than its own report")
+    if not found.content:
+        raise ValueError("its report is too big, or none")
+    report = from_json(Report, found.content)
+    if report.device != device.name:
+        raise ValueError(f"it is a report of {report.device!r}")
+    return DeviceStatus(device.name, report, seen_at=signature.commit.committed_at)
+
+
+def as_table(statuses: Iterable[DeviceStatus], now: datetime) -> str:
+    """DEVICE, PHASE, REVISION, SEEN and what is wrong."""
+    rows = []
+    for status in statuses:
+        seconds = (now - status.seen_at).total_seconds() if status.seen_at else 0.0
+        late = " (silent)" if seconds > SILENT_AFTER_SECONDS else ""
+        revision = _short(status.report.revisions.applied) if status.report else ""
+        seen = f"{age(seconds)} ago{late}" if status.seen_at else "never"
+        rows.append((status.device, status.phase, revision, seen, status.message))
+    return table(("DEVICE", "PHASE", "REVISION", "SEEN", "MESSAGE"), rows)
+
+
+def _short(revision: str) -> str:
+    branch, _, commit = revision.partition("@")
+    return f"{branch}@{commit.rpartition(':')[2][:12]}" if commit else ""

@@ -1,0 +1,25 @@
+"""Tables and times, one place."""
+
+from collections.abc import Sequence
+
+from reconciler.terminal import printable
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell. Cells come from anywhere, so they are made safe for a terminal."""
+    lines = [tuple(head), *(tuple(map(printable, row)) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def age(seconds: float) -> str:
+    """A duration as a person says it: `12s`, `5m`, `3h`, `8d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 device`, `3 devices`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
