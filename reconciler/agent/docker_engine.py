@@ -4,6 +4,7 @@ The SDK's low-level client is used, because its containers.list() inspects each 
 one list call that holds all we need.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -208,7 +209,9 @@ class DockerEngine:
         return answers.look(self._api.inspect_container(container), time.time())
 
     def _stored(self) -> frozenset[str]:
-        return frozenset(path.name for path in self._files.glob("[0-9a-f]*")) if self._files.is_dir() else frozenset()
+        """The config files whose content is what their name says."""
+        found = self._files.glob("[0-9a-f]*") if self._files.is_dir() else ()
+        return frozenset(path.name for path in found if hashlib.sha256(path.read_bytes()).hexdigest() == path.name)
 
     @property
     def _api(self) -> Any:

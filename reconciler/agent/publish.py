@@ -53,11 +53,13 @@ def encode(report: Report) -> bytes:
 
 
 def _message(report: Report) -> str:
-    """The subject says the phase and the revision; the body, what was done and what is wrong."""
-    revision = report.revisions.attempted or report.revisions.seen or "nothing"
-    subject = f"{report.device}: {report.phase} at {revision[:30]}"
-    wrong = [f"{c.type}={c.status} {c.reason}: {c.message}" for c in report.conditions if _is_bad(c.type, c.status)]
-    return "\n".join([subject, *([""] if wrong or report.steps else []), *wrong, *report.steps])
+    """The subject says the phase, the revision and what is wrong; the body tells it, and what was done."""
+    wrong = [c for c in report.conditions if _is_bad(c.type, c.status)]
+    branch, _, commit = (report.revisions.attempted or report.revisions.seen).partition("@")
+    at = f"{branch}@{commit.rpartition(':')[2][:12]}" if commit else "no revision"
+    told = "".join(f", {c.type}={c.status} {c.reason}" for c in wrong)
+    body = [*(f"{c.type}={c.status} {c.reason}: {c.message}".rstrip(": ") for c in wrong), *report.steps]
+    return "\n".join([f"{report.device}: {report.phase} at {at}{told}", *([""] if body else []), *body])
 
 
 def _is_bad(kind: str, status: str) -> bool:
