@@ -1,21 +1,26 @@
 """Everything that can go wrong, drawn as one tree; each kind has its own exit code.
 
     ReconcilerError                 1
+    ├── Interrupted                 1  asked to stop while it waited
     ├── ManifestError              10  files of the fleet repository are wrong; carries every problem found
     │   ├── SyntaxProblem  (kind)  10  not YAML, or YAML that we refuse
     │   ├── RuleProblem    (kind)  11  a key, value or reference that is not allowed
     │   └── PatchProblem   (kind)  12  a patch that does not apply
     ├── UnknownDevice              13
     ├── EngineError                20  the Docker Engine refused or failed a call
+    │   ├── ImageUnavailable       20  an image could not be pulled; nothing was stopped for it
     │   ├── EngineUnavailable      21  no Engine answers there
     │   └── ServiceFailed          22  a started service did not become healthy
     ├── GitError                   30  git failed
+    │   ├── TreeRefused, ObjectTooBig  30  what no device reads (repository/objects.py)
+    │   ├── PushRejected           30  somebody else pushed first
     │   ├── RemoteUnavailable      31  no Git server answers there, or it refuses us
     │   └── UnknownRevision        32
     ├── Untrusted                  40  a commit that the device must not obey
     ├── PermissionDenied           50  a file or socket of this machine that we may not use
     ├── ConfigError                51  the agent's own settings are wrong
-    └── StateError                 52  the state on disk is torn, foreign or in use
+    ├── StateError                 52  the state on disk is torn or foreign; StateInUse: another agent has it
+    └── EmptyDesiredState           1  containers run, but nothing is wanted (planning/planner.py)
 
 0 is success, 2 means "there are changes" (`plan` commands only), 64 is wrong usage of a command.
 """
@@ -78,6 +83,12 @@ class ManifestError(ReconcilerError):
         return "\n".join(map(str, self.problems))
 
 
+class Interrupted(ReconcilerError):
+    """Somebody asked the agent to stop while it waited; the next start looks and plans anew."""
+
+    transient = True
+
+
 class UnknownDevice(ReconcilerError):
     """The fleet repository has no such device."""
 
@@ -85,9 +96,17 @@ class UnknownDevice(ReconcilerError):
 
 
 class EngineError(ReconcilerError):
-    """The Docker Engine refused or failed a call."""
+    """The Docker Engine refused or failed a call.
+
+    It is `lasting` when trying the same again must fail again; anything else may be a port or a name that is still
+    taken, a full disk, or a container that somebody removed meanwhile.
+    """
 
     exit_code = 20
+
+    def __init__(self, what: str, *, where: str = "", advice: str = "", lasting: bool = False) -> None:
+        super().__init__(what, where=where, advice=advice)
+        self.lasting = lasting
 
 
 class EngineUnavailable(EngineError):
@@ -104,7 +123,7 @@ class ImageUnavailable(EngineError):
 
 
 class ServiceFailed(EngineError):
-    """A started service exited, or did not become healthy in its time."""
+    """A started service exited, or did not become healthy in time. Not `lasting` if somebody may have ended it."""
 
     exit_code = 22
 
@@ -160,3 +179,7 @@ class StateError(ReconcilerError):
     """The state on disk is torn, foreign or in use."""
 
     exit_code = 52
+
+
+class StateInUse(StateError):
+    """Another agent is at work on the state."""

@@ -5,18 +5,19 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import reconciler
 from reconciler.agent.config import DEFAULT_PATH, Config, load_config
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.journal import Journal
-from reconciler.agent.loop import Loop
+from reconciler.agent.loop import Bell, Loop
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reconcile import Reconciler, Result
 from reconciler.agent.source import Source
-from reconciler.errors import ConfigError, StateError
+from reconciler.errors import ConfigError, StateError, StateInUse
 from reconciler.model import Report
 from reconciler.model.codec import to_plain
 from reconciler.repository import Mirror, StatusBranch
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(
         stream=sys.stderr,
-        level=logging.INFO if options.command == "run" or options.verbose else logging.WARNING,
+        level=logging.INFO if options.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)-7s %(message)s",
     )
     return run_command("reconciler", lambda: _COMMANDS[options.command](options))
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"reconciler {reconciler.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     told = {
-        "run": "do it now and on every interval; SIGHUP asks for a pass at once, SIGTERM ends after the pass",
+        "run": "do it now and on every interval; SIGHUP asks for a pass at once; ending it touches no container",
         "once": "one pass: fetch, verify, render, apply, report",
         "plan": "what a pass would do now; exit code 2 when there are changes",
         "status": "what the last pass found",
@@ -61,20 +62,24 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--config", type=Path, default=DEFAULT_PATH, metavar="FILE", help=f"default: {DEFAULT_PATH}"
         )
-        command.add_argument("-v", "--verbose", action="store_true", help="log each step to stderr")
-        command.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+        command.set_defaults(verbose=name == "run")
+        if name == "once":
+            command.add_argument("-v", "--verbose", action="store_true", help="log each step to stderr")
+        if name != "run":
+            command.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     journal = Journal(config.state)
+    bell = Bell()
     with journal.locked():
-        device = build(config, journal)
-        loop = Loop(lambda: _log(device.reconcile()), config.interval, config.device)
-        signal.signal(signal.SIGHUP, lambda *_: loop.nudge())
-        signal.signal(signal.SIGTERM, lambda *_: loop.stop())
-        signal.signal(signal.SIGINT, lambda *_: loop.stop())
+        device = build(config, journal, bell.sleep)
+        loop = Loop(lambda: _log(device.reconcile()), config.interval, config.device, bell)
+        signal.signal(signal.SIGHUP, lambda *_: bell.ring())
+        signal.signal(signal.SIGTERM, lambda *_: bell.stop())
+        signal.signal(signal.SIGINT, lambda *_: bell.stop())
         log.info("start    %s obeys %s every %g s", config.device, config.remote.url, config.interval)
         loop.run()
         log.info("stop     containers go on running")
@@ -96,7 +101,13 @@ def _once(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     journal = Journal(config.state)
-    plan = build(config, journal).plan()
+    device = build(config, journal)
+    try:
+        with journal.locked():
+            plan = device.plan(fetch=True)
+    except StateInUse:
+        # The service is at work, and fetches by itself; two must not write one store.
+        plan = device.plan(fetch=False)
     if options.output == "json":
         steps = [{"step": step.verb, "subject": step.subject, "cause": step.cause} for step in plan]
         print(json.dumps({"device": config.device, "steps": steps}, indent=2))
@@ -120,7 +131,7 @@ def _status(options: argparse.Namespace) -> int:
 _COMMANDS = {"run": _run, "once": _once, "plan": _plan, "status": _status}
 
 
-def build(config: Config, journal: Journal) -> Reconciler:
+def build(config: Config, journal: Journal, sleep: Callable[[float], None] = time.sleep) -> Reconciler:
     """Put the parts of a device together."""
     mirror = Mirror(config.state / "repository.git", config.remote, config.branch)
     branch = StatusBranch(config.state / "repository.git", config.remote, config.status_branch)
@@ -128,7 +139,7 @@ def build(config: Config, journal: Journal) -> Reconciler:
         config,
         Source(mirror, journal, config.allowed_signers, config.anchor),
         mirror,
-        DockerEngine(config.engine, config.device, config.state / "configs"),
+        DockerEngine(config.engine, config.device, config.state / "configs", sleep=sleep),
         journal,
         Publisher(branch, journal, _identity(config.identity), config.heartbeat),
     )

@@ -1,5 +1,6 @@
 """The agent's own settings: one file on the device, put there by whoever sets it up, never from Git."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from reconciler.repository import Remote, check_branch
 DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
 # Below this, a fleet polls its Git server to death for nothing: a nudge (SIGHUP) is faster than any poll.
 MIN_INTERVAL_SECONDS = 1.0
-_UNLIMITED_HEARTBEAT = 7 * 24 * 3600.0
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_LONGEST_HEARTBEAT = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +71,41 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     interval = _seconds(spec, "interval", 60.0, problems)
     if interval < MIN_INTERVAL_SECONDS:
         problems.add(spec.place, f"`interval` is under {MIN_INTERVAL_SECONDS:g} s", "poll less often")
+    branches, heartbeat = _reporting(remote, status, problems)
+    anchor = _anchor(trust, problems)
     problems.raise_if_any()
     token, ca = (_path(remote, key, folder, problems) for key in ("tokenFile", "caFile"))
     return Config(
         device=device,
         remote=Remote.parse(_text(remote, "url", "", problems), token, ca),
-        branch=check_branch(_text(remote, "branch", "main", problems)),
+        branch=check_branch(branches[0]),
         allowed_signers=_path(trust, "allowedSigners", folder, problems) or folder / "allowed_signers",
-        anchor=_text(trust, "anchor", "", problems),
+        anchor=anchor,
         identity=_path(spec, "identity", folder, problems) or folder / "identity",
-        status_branch=check_branch(_text(status, "branch", "status", problems)),
-        heartbeat=min(_seconds(status, "heartbeat", 900.0, problems), _UNLIMITED_HEARTBEAT),
+        status_branch=check_branch(branches[1]),
+        heartbeat=heartbeat,
         interval=interval,
         engine=_text(spec, "engine", "unix:///var/run/docker.sock", problems),
         state=_path(spec, "state", folder, problems) or Path("/var/lib/reconciler"),
     )
+
+
+def _reporting(remote: Node, status: Node, problems: Problems) -> tuple[list[str], float]:
+    """The branch that is obeyed, the one that is written, and how often at least."""
+    branches = [_text(remote, "branch", "main", problems), _text(status, "branch", "status", problems)]
+    if branches[0] == branches[1]:
+        problems.add(status.place, "reports would go onto the branch that is obeyed", "give them a branch of their own")
+    heartbeat = _seconds(status, "heartbeat", 900.0, problems)
+    if heartbeat > _LONGEST_HEARTBEAT:
+        problems.add(status.place, "`heartbeat` is over a week", "a silent device is found by it: write 168h or less")
+    return branches, heartbeat
+
+
+def _anchor(trust: Node, problems: Problems) -> str:
+    anchor = _text(trust, "anchor", "", problems)
+    if anchor and not _COMMIT_ID.fullmatch(anchor):
+        problems.add(trust.entries["anchor"].place, f"`anchor` {anchor!r} is no commit id", "write all of its digits")
+    return anchor
 
 
 def _section(node: Node, key: str, allowed: tuple[str, ...], problems: Problems) -> Node:

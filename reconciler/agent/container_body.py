@@ -1,10 +1,11 @@
 """A service in the words of the Engine's API (POST /containers/create), as Compose says them. Pure."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.model import Attachment, Healthcheck, Mount, Service
 from reconciler.model.codec import Plain
-from reconciler.planning import digest
+from reconciler.planning import CreateContainer, digest
 
 # Ours. `fleet.device` and `fleet.app` say what we own; the fingerprint, whether it is still what is wanted.
 DEVICE, APP, SERVICE, FINGERPRINT = "fleet.device", "fleet.app", "fleet.service", "fleet.fingerprint"
@@ -16,12 +17,13 @@ _NANOSECONDS = 1_000_000_000
 _DEFAULT_LOGGING: dict[str, Plain] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 
 
-def container_body(service: Service, app: str, device: str, fingerprint: str, files: Path) -> dict[str, Plain]:
+def container_body(step: CreateContainer, device: str, files: Path) -> dict[str, Plain]:
     """The body of the call. Config files are bound from the folder `files`, where they lie under their digest."""
+    service = step.service
     body: dict[str, Plain] = {
         "Image": service.image,
         "Env": [f"{name}={value}" for name, value in sorted(service.environment.items())],
-        "Labels": dict(_labels(service, app, device, fingerprint)),
+        "Labels": dict(_labels(step, device)),
         "Hostname": service.hostname,
         "Domainname": service.domainname,
         "User": service.user,
@@ -31,7 +33,7 @@ def container_body(service: Service, app: str, device: str, fingerprint: str, fi
         "AttachStdout": True,
         "AttachStderr": True,
         "ExposedPorts": {f"{port.target}/{port.protocol}": {} for port in service.ports},
-        "HostConfig": _host_config(service, files),
+        "HostConfig": _host_config(service, _mounts(step, files)),
     }
     if service.command is not None:
         body["Cmd"] = list(service.command)
@@ -59,14 +61,15 @@ def endpoint(service: Service, attachment: Attachment) -> dict[str, Plain]:
     }
 
 
-def _labels(service: Service, app: str, device: str, fingerprint: str) -> dict[str, str]:
+def _labels(step: CreateContainer, device: str) -> dict[str, str]:
+    service, app = step.service, step.app
     needs = (f"{d.service}:{d.condition.value}:false" for d in service.depends_on)
     return {
         **service.labels,
         DEVICE: device,
         APP: app,
         SERVICE: service.name,
-        FINGERPRINT: fingerprint,
+        FINGERPRINT: step.fingerprint,
         PROJECT: app,
         COMPOSE_SERVICE: service.name,
         "com.docker.compose.container-number": "1",
@@ -90,14 +93,14 @@ def _healthcheck(healthcheck: Healthcheck) -> dict[str, Plain]:
     return body
 
 
-def _host_config(service: Service, files: Path) -> dict[str, Plain]:
+def _host_config(service: Service, mounts: list[Plain]) -> dict[str, Plain]:
     limits = service.limits
     logging = service.logging
     body: dict[str, Plain] = {
         "RestartPolicy": {"Name": service.restart, "MaximumRetryCount": service.restart_attempts},
         "NetworkMode": service.network_mode or service.networks[0].network,
         "PortBindings": _port_bindings(service),
-        "Mounts": [_mount(mount, files) for mount in service.mounts],
+        "Mounts": mounts,
         "Tmpfs": {path: options for path, _, options in (entry.partition(":") for entry in service.tmpfs)},
         "LogConfig": (
             {"Type": logging.driver or "json-file", "Config": dict(logging.options)}
@@ -133,6 +136,18 @@ def _port_bindings(service: Service) -> dict[str, Plain]:
             if isinstance(found, list):
                 found.append({"HostIp": port.host_ip, "HostPort": port.published})
     return bindings
+
+
+def _mounts(step: CreateContainer, files: Path) -> list[Plain]:
+    """The service's mounts; where one has no name, and where the image has one of its own, the volume carried on."""
+    carried = dict(step.carried)
+    named = [
+        replace(mount, source=carried.get(mount.target, "")) if mount.kind == "volume" and not mount.source else mount
+        for mount in step.service.mounts
+    ]
+    taken = {mount.target for mount in named} | {entry.partition(":")[0] for entry in step.service.tmpfs}
+    own = [Mount("volume", target, volume) for target, volume in step.carried if target not in taken]
+    return [_mount(mount, files) for mount in (*named, *own)]
 
 
 def _mount(mount: Mount, files: Path) -> Plain:

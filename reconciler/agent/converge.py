@@ -1,61 +1,132 @@
 """From a rendered state to a converged device: plan, perform, and go back to the last good where the new one fails."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal, Memory
 from reconciler.agent.last_good import Choice, choose, chosen_state, is_healthy, remember_failed, remember_good
 from reconciler.agent.perform import Performed, perform
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ImageUnavailable, ReconcilerError, StateError
 from reconciler.model import DesiredState, ObservedState
-from reconciler.planning import make_plan
+from reconciler.planning import AwaitHealthy, Step, make_plan
+
+log = logging.getLogger("reconciler")
 
 
 @dataclass(frozen=True, slots=True)
 class Converged:
-    """The device after a pass. `failures` are those of the last try of each app."""
+    """The device after a pass. `failures` are those of the last try of each app, `error` what the journal suffered."""
 
     choices: Mapping[str, Choice]
     observed: ObservedState
     performed: Performed
     memory: Memory
+    error: ReconcilerError | None = None
 
     def healthy(self, app: str) -> bool:
         return app not in self.performed.failures and is_healthy(self.choices[app].app, self.observed)
 
 
-def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Journal) -> Converged:
+def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Journal, now: float) -> Converged:
     """Bring the device to what was rendered, or each app that fails back to where it was.
 
-    Raises EngineUnavailable, PermissionDenied, EmptyDesiredState.
+    `now` is in seconds since 1970. Raises EngineUnavailable, PermissionDenied, Interrupted, EmptyDesiredState.
     """
     memory = journal.memory
-    choices = choose(rendered, revision, memory)
+    choices = choose(rendered, revision, memory, now)
     performed, observed = _apply(chosen_state(rendered, choices), engine)
-    lasting = {app: str(error) for app, error in performed.failures.items() if not error.transient}
-    after_failures = remember_failed(memory, choices, lasting)
-    if after_failures != memory:
-        # Before going back: a power cut on the way must not lead to trying the bad one again.
-        journal.write_memory(after_failures)
-        memory = after_failures
-        choices = choose(rendered, revision, memory)
+    performed, observed = _prove(choices, memory, performed, observed, engine)
+    failed = remember_failed(memory, choices, _to_go_back(performed), now)
+    error = None
+    if failed != memory:
+        # Before going back: a power cut on the way must not lead to trying the bad one again at once.
+        error = _store(journal, failed)
+        memory = failed
+        choices = choose(rendered, revision, memory, now)
         back, observed = _apply(chosen_state(rendered, choices), engine)
         performed = _after_return(performed, back, choices)
+    kept = _keep_serving(rendered, choices, memory, performed, engine)
+    if kept is not None:
+        performed, observed = kept
     converged = Converged(choices, observed, performed, memory)
     remembered = remember_good(memory, rendered, choices, [app for app in choices if converged.healthy(app)])
     if remembered != memory:
-        journal.write_memory(remembered)
-    return Converged(choices, observed, performed, remembered)
+        error = _store(journal, remembered) or error
+    return Converged(choices, observed, performed, remembered, error)
 
 
 def _apply(desired: DesiredState, engine: Engine) -> tuple[Performed, ObservedState]:
+    """Plan and perform; a second time where it failed, because another app may have made room meanwhile."""
     observed = engine.observe(desired.device)
     plan = make_plan(desired, observed)
     if not plan:
         return Performed(), observed
-    performed = perform(plan, engine)
-    return performed, engine.observe(desired.device)
+    first = perform(plan, engine)
+    observed = engine.observe(desired.device)
+    again = {app for app, error in first.failures.items() if not (error.transient or getattr(error, "lasting", False))}
+    if not again:
+        return first, observed
+    second = perform((step for step in make_plan(desired, observed) if step.app in again), engine)
+    failures = {app: error for app, error in first.failures.items() if app not in again}
+    waited = first.waited | second.waited
+    return Performed(first.done + second.done, {**failures, **second.failures}, waited), engine.observe(desired.device)
+
+
+def _prove(
+    choices: Mapping[str, Choice], memory: Memory, performed: Performed, observed: ObservedState, engine: Engine
+) -> tuple[Performed, ObservedState]:
+    """Wait for the apps that were never good and in which nothing was started in this pass, as after a power cut.
+
+    One look would take a crash loop for a service, between two crashes.
+    """
+    steps: list[Step] = []
+    for name, choice in choices.items():
+        good = memory.good.get(name)
+        unproven = choice.failed is None and not choice.is_held and (good is None or good.digest != choice.digest)
+        if unproven and name not in performed.failures and name not in performed.waited:
+            steps += _waits(name, choice, observed)
+    if not steps:
+        return performed, observed
+    proof = perform(steps, engine)
+    return Performed(performed.done, {**performed.failures, **proof.failures}, performed.waited), engine.observe(
+        observed.device
+    )
+
+
+def _waits(name: str, choice: Choice, observed: ObservedState) -> Iterable[Step]:
+    for service in choice.app.services:
+        if any(c.app == name and c.name == service.container_name for c in observed.containers):
+            yield AwaitHealthy(name, f"{name}/{service.name}", "not known to be good", service.container_name, service)
+
+
+def _to_go_back(performed: Performed) -> dict[str, ReconcilerError]:
+    """The failures after which an app must return: something of it may be stopped. A failed pull stopped nothing."""
+    return {app: error for app, error in performed.failures.items() if not error.transient}
+
+
+def _keep_serving(
+    rendered: DesiredState, choices: Mapping[str, Choice], memory: Memory, performed: Performed, engine: Engine
+) -> tuple[Performed, ObservedState] | None:
+    """Heal the last good state of apps whose new images cannot be had: what runs must not suffer for what may come."""
+    waiting = {app for app, error in performed.failures.items() if isinstance(error, ImageUnavailable)}
+    held = {name: Choice(memory.good[name].app, "", "") for name in waiting & choices.keys() & memory.good.keys()}
+    if not held:
+        return None
+    healed, observed = _apply(chosen_state(rendered, {**choices, **held}), engine)
+    failures = {**healed.failures, **performed.failures}
+    return Performed(performed.done + healed.done, failures, performed.waited), observed
+
+
+def _store(journal: Journal, memory: Memory) -> ReconcilerError | None:
+    """A full disk must not keep a device from going back; what could not be remembered is found out again."""
+    try:
+        journal.write_memory(memory)
+    except StateError as error:
+        log.error("%s", error)
+        return error
+    return None
 
 
 def _after_return(first: Performed, back: Performed, choices: Mapping[str, Choice]) -> Performed:
@@ -63,4 +134,4 @@ def _after_return(first: Performed, back: Performed, choices: Mapping[str, Choic
     kept: dict[str, ReconcilerError] = {
         app: error for app, error in first.failures.items() if app not in choices or choices[app].failed is None
     }
-    return Performed(first.done + back.done, {**kept, **back.failures})
+    return Performed(first.done + back.done, {**kept, **back.failures}, first.waited | back.waited)

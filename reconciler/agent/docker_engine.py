@@ -6,12 +6,13 @@ one list call that holds all we need.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import docker
+import docker.auth
 import docker.errors
 import requests
 
@@ -51,6 +52,8 @@ from reconciler.planning import (
 # The Engine answers in milliseconds; only a stop takes longer, by the container's own grace period.
 TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.2
+# Between two words of progress; unpacking a layer of a gigabyte on an SD card is silent for a minute or two.
+PULL_SILENCE_SECONDS = 300
 
 
 class DockerEngine:
@@ -79,9 +82,14 @@ class DockerEngine:
             containers = self._api.containers(all=True, filters=mine)
             networks, volumes = self._api.networks(), self._api.volumes()["Volumes"] or []
             images = self._api.images()
+        ids = {found["Name"]: found["Id"] for found in networks}
         return ObservedState(
             device,
-            tuple(sorted((answers.container(found) for found in containers), key=lambda c: (c.app, c.service, c.name))),
+            tuple(
+                sorted(
+                    (answers.container(found, ids) for found in containers), key=lambda c: (c.app, c.service, c.name)
+                )
+            ),
             tuple(answers.network(found, device) for found in networks),
             tuple(answers.volume(found, device) for found in volumes),
             answers.images(images),
@@ -89,7 +97,8 @@ class DockerEngine:
         )
 
     def perform(self, step: Step) -> None:
-        with self._errors(f"{step.verb} {step.subject}"):
+        values = step.service.environment.values() if isinstance(step, CreateContainer) else ()
+        with self._errors(f"{step.verb} {step.subject}", values):
             self._perform(step)
 
     def _perform(self, step: Step) -> None:  # noqa: C901, PLR0912  # one case for each class of step, one call in each
@@ -119,19 +128,34 @@ class DockerEngine:
             case RenameContainer():
                 self._api.rename(step.container, step.name)
             case RemoveContainer():
-                self._api.remove_container(step.container, v=True)
+                # Its anonymous volumes stay: a replacement carries them on, and Git says nothing of removing data.
+                self._api.remove_container(step.container, v=False)
             case AwaitHealthy():
                 self._await_healthy(step)
             case AwaitCompleted():
                 self._await_completed(step)
 
     def _pull(self, step: PullImage) -> None:
+        """The SDK's own pull has no deadline: a registry that falls silent would hold up the device for ever."""
+        registry, _ = docker.auth.resolve_repository_name(step.image)
+        header = docker.auth.get_config_header(self._api, registry)
+        given = {"fromImage": step.image, "platform": step.platform}
         try:
-            for line in self._api.pull(step.image, platform=step.platform or None, stream=True, decode=True):
+            answer = self._api._post(
+                self._api._url("/images/create"),
+                params={key: value for key, value in given.items() if value},
+                headers={"X-Registry-Auth": header} if header else {},
+                stream=True,
+                timeout=PULL_SILENCE_SECONDS,
+            )
+            self._api._raise_for_status(answer)
+            for line in self._api._stream_helper(answer, decode=True):
                 if "error" in line:
                     raise _not_pulled(step.image, str(line["error"]))
         except docker.errors.APIError as error:
             raise _not_pulled(step.image, str(error.explanation)) from error
+        except requests.ReadTimeout as error:
+            raise _not_pulled(step.image, f"nothing arrived for {PULL_SILENCE_SECONDS} s") from error
 
     def _create_network(self, step: CreateNetwork) -> None:
         network = step.network
@@ -167,7 +191,7 @@ class DockerEngine:
         self._api._raise_for_status(self._api._post_json(url, data=body))
 
     def _create(self, step: CreateContainer) -> None:
-        body = container_body(step.service, step.app, self._device, step.fingerprint, self._files)
+        body = container_body(step, self._device, self._files)
         try:
             self._api.create_container_from_config(body, step.name, step.service.platform or None)
         except docker.errors.APIError as error:
@@ -194,14 +218,16 @@ class DockerEngine:
     ) -> None:
         deadline = self._clock() + patience
         while True:
-            verdict, reason = judgement(self._look(step.container))
+            look = self._look(step.container)
+            verdict, reason = judgement(look)
             late = self._clock() > deadline
             if verdict is Verdict.GOOD or (not step.required and (late or verdict is Verdict.BAD)):
                 return
             if verdict is Verdict.BAD or late:
                 waited = f" after {patience:g} s" if late else ""
+                advice = f"see `docker logs {step.service.container_name}`"
                 raise ServiceFailed(
-                    f"{step.subject} {reason}{waited}", advice=f"see `docker logs {step.service.container_name}`"
+                    f"{step.subject} {reason}{waited}", advice=advice, lasting=not look.may_be_ended_by_hand
                 )
             self._sleep(POLL_SECONDS)
 
@@ -220,14 +246,17 @@ class DockerEngine:
         return self._connected
 
     @contextmanager
-    def _errors(self, doing: str) -> Iterator[None]:
-        """The SDK's errors as ours, with the Engine's address and its own words."""
+    def _errors(self, doing: str, values: Iterable[str] = ()) -> Iterator[None]:
+        """The SDK's errors as ours, with the Engine's address and its own words, but none of these values."""
         try:
             yield
         except ReconcilerError:
             raise
         except docker.errors.APIError as error:
-            raise EngineError(f"cannot {doing}: {error.explanation or error}".strip(), where=self._url) from error
+            told = _without_values(str(error.explanation or error).strip(), values)
+            # 400 is "bad parameter" (moby, errdefs): the same call fails again, whatever else changes.
+            lasting = error.status_code == requests.codes.bad_request
+            raise EngineError(f"cannot {doing}: {told}", where=self._url, lasting=lasting) from error
         except (docker.errors.DockerException, requests.RequestException) as error:
             self._connected = None
             if "PermissionError" in repr(error) or "Permission denied" in str(error):
@@ -239,6 +268,14 @@ class DockerEngine:
             raise EngineError(
                 f"cannot {doing}: an answer that is none of the API's: {error!r}", where=self._url
             ) from error
+
+
+def _without_values(text: str, values: Iterable[str]) -> str:
+    """The Engine quotes what it refuses; an environment may hold what no report should."""
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) > 3:
+            text = text.replace(value, "...")
+    return text
 
 
 def _not_pulled(image: str, why: str) -> ImageUnavailable:

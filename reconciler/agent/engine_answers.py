@@ -12,14 +12,17 @@ from reconciler.model import Container, ObservedNetwork, ObservedVolume
 # Only the status text of the list call holds these two on Engine 20.10.
 _STATUS_EXIT = re.compile(r"Exited \((\d+)\)")
 _STATUS_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
+# What the Engine calls a volume that nobody named.
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _NANOSECONDS = 1e9
 
 Answer = Mapping[str, Any]
 
 
-def container(found: Answer) -> Container:
-    """One element of GET /containers/json."""
+def container(found: Answer, network_ids: Mapping[str, str]) -> Container:
+    """One element of GET /containers/json. `network_ids` are those of today, by name."""
     carried, status = found["Labels"], found["Status"]
+    joined = found["NetworkSettings"]["Networks"] or {}
     exited, health = _STATUS_EXIT.search(status), _STATUS_HEALTH.search(status)
     return Container(
         id=found["Id"],
@@ -32,7 +35,18 @@ def container(found: Answer) -> Container:
         state=found["State"],
         health=health[1] if health else "",
         exit_code=int(exited[1]) if exited else None,
-        networks=frozenset(found["NetworkSettings"]["Networks"] or ()),
+        networks=frozenset(joined),
+        stale_networks=frozenset(
+            name
+            for name, endpoint in joined.items()
+            # Before its first start, a container knows no id yet.
+            if endpoint["NetworkID"] and network_ids.get(name, endpoint["NetworkID"]) != endpoint["NetworkID"]
+        ),
+        anonymous_volumes={
+            mount["Destination"]: mount["Name"]
+            for mount in found["Mounts"]
+            if mount["Type"] == "volume" and _ANONYMOUS.fullmatch(mount["Name"])
+        },
     )
 
 
@@ -67,6 +81,7 @@ def look(found: Answer, now: float) -> Look:
         health=(state.get("Health") or {}).get("Status", "").replace("none", ""),
         exit_code=state["ExitCode"],
         restarts=found["RestartCount"],
+        out_of_memory=bool(state.get("OOMKilled")),
         running_for=now - _moment(state["StartedAt"]),
         **given,
     )

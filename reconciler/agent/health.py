@@ -5,10 +5,14 @@ from enum import Enum
 
 from reconciler.model import Service
 
+# 128 + SIGTERM, 128 + SIGKILL, and the 0 of a program that ends in order when it is told to.
+_ENDED_FROM_OUTSIDE = (0, 143, 137)
 # The Engine's defaults (HEALTHCHECK in the Dockerfile reference).
 _INTERVAL, _TIMEOUT, _RETRIES = 30.0, 30.0, 3
 # On top of the time that the checks may take: a slow device needs time to start the checks themselves.
 GRACE_SECONDS = 10.0
+# No check of a file in Git may keep a device from its other work for longer.
+MAX_PATIENCE_SECONDS = 600.0
 # A job of a dependency may do real work; longer than this, a stuck one would hold up every later revision.
 COMPLETION_SECONDS = 600.0
 
@@ -26,12 +30,19 @@ class Look:
     timeout: float = _TIMEOUT
     start_period: float = 0.0
     retries: int = _RETRIES
+    out_of_memory: bool = False
 
     def patience(self, monitor: float) -> float:
         """How long until the container must have shown what it is."""
         if not self.health:
-            return monitor + GRACE_SECONDS
-        return self.start_period + self.retries * (self.interval + self.timeout) + GRACE_SECONDS
+            return min(monitor, MAX_PATIENCE_SECONDS) + GRACE_SECONDS
+        asked = self.start_period + self.retries * (self.interval + self.timeout) + GRACE_SECONDS
+        return min(asked, MAX_PATIENCE_SECONDS)
+
+    @property
+    def may_be_ended_by_hand(self) -> bool:
+        """Did it exit as `docker stop` or a shutdown of the machine ends containers? Then the image may be good."""
+        return self.state in ("exited", "dead") and not self.out_of_memory and self.exit_code in _ENDED_FROM_OUTSIDE
 
 
 class Verdict(Enum):

@@ -3,9 +3,11 @@
 Each file holds its value and the value's digest; a file whose digest is wrong is not believed.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,14 +16,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.agent.files import write_atomically
-from reconciler.errors import PermissionDenied, StateError
+from reconciler.errors import PermissionDenied, StateError, StateInUse
 from reconciler.model import App, Report
 from reconciler.model.codec import canonical, from_json
+
+log = logging.getLogger("reconciler")
 
 Value = TypeVar("Value")
 
 # Failed digests that are remembered for a device: enough for every app to fail many times, and small on disk.
 MAX_FAILED = 100
+# A port or a name that is taken may become free; trying costs the app a moment of service each time.
+RETRY_SECONDS, RETRY_MOST_SECONDS = 300.0, 3600.0
+# Says that this device has trusted something before.
+_ESTABLISHED = "trust-established"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +52,29 @@ class GoodApp:
 
 @dataclass(frozen=True, slots=True)
 class FailedApp:
-    """A rendered app that did not become healthy. It is not tried again until it changes."""
+    """A rendered app that did not become healthy. It is not tried again until it changes, or until `retry_at`.
+
+    `retry_at` is in seconds since 1970; it is None where the same must fail again.
+    """
 
     app: str
     digest: str
     revision: str
     reason: str
+    tries: int = 1
+    retry_at: float | None = None
+
+    def is_due(self, now: float) -> bool:
+        """May it be tried again? A clock that was set back does not make it wait for years."""
+        return self.retry_at is not None and not now < self.retry_at < now + RETRY_MOST_SECONDS + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the device learned by running apps. `applied` and `healthy` are revisions."""
+    """What the device learned by running apps."""
 
     good: Mapping[str, GoodApp] = field(default_factory=dict)
     failed: tuple[FailedApp, ...] = ()
-    applied: str = ""
-    healthy: str = ""
 
     def failure(self, digest: str) -> FailedApp | None:
         return next((failed for failed in self.failed if failed.digest == digest), None)
@@ -98,27 +113,39 @@ class Journal:
             yield
         except BlockingIOError as error:
             advice = "stop it first, or use another state folder"
-            raise StateError("another reconciler is at work on this state", where=str(path), advice=advice) from error
+            raise StateInUse("another reconciler is at work on this state", where=str(path), advice=advice) from error
         finally:
             os.close(descriptor)
 
     @property
     def trusted(self) -> Trusted | None:
-        return self._load("trusted.json", Trusted)
+        """What is obeyed. Raises StateError when it is gone: without it, an older commit would be accepted again."""
+        trusted = self._load("trusted.json", Trusted)
+        marker = self.folder / _ESTABLISHED
+        if trusted is None and marker.exists():
+            advice = f"put it back; or, to trust anew what the settings say, remove {marker}"
+            raise StateError(
+                "TRUST_STATE: what was trusted is gone", where=str(self.folder / "trusted.json"), advice=advice
+            )
+        return trusted
 
     def write_trusted(self, trusted: Trusted) -> None:
         self._store("trusted.json", trusted)
+        if not (self.folder / _ESTABLISHED).exists():
+            write_atomically(self.folder / _ESTABLISHED, b"")
 
     @property
     def memory(self) -> Memory:
-        return self._load("apps.json", Memory) or Memory()
+        """What was learned; nothing, when the file cannot be believed: then it is learned again."""
+        return self._load_or_set_aside("apps.json", Memory) or Memory()
 
     def write_memory(self, memory: Memory) -> None:
         self._store("apps.json", memory)
 
     @property
     def reported(self) -> Reported | None:
-        return self._load("report.json", Reported)
+        """The report before; nothing, when the file cannot be believed: a device must not fall silent over it."""
+        return self._load_or_set_aside("report.json", Reported)
 
     def write_reported(self, reported: Reported) -> None:
         self._store("report.json", reported)
@@ -127,6 +154,15 @@ class Journal:
         payload = canonical(value)
         wrapped = {"sha256": hashlib.sha256(payload).hexdigest(), "value": json.loads(payload)}
         write_atomically(self.folder / name, json.dumps(wrapped, sort_keys=True, separators=(",", ":")).encode())
+
+    def _load_or_set_aside(self, name: str, kind: type[Value]) -> Value | None:
+        try:
+            return self._load(name, kind)
+        except StateError as error:
+            log.error("%s; it is kept as %s.torn", error, name)
+            with contextlib.suppress(OSError):
+                (self.folder / name).replace(self.folder / f"{name}.torn")
+            return None
 
     def _load(self, name: str, kind: type[Value]) -> Value | None:
         path = self.folder / name
@@ -141,5 +177,5 @@ class Journal:
         except PermissionError as error:
             raise PermissionDenied("the state may not be read", where=str(path), advice="run as root") from error
         except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
-            advice = "it is torn or not ours: look at it, then remove it to start anew from the settings"
+            advice = "it is torn or not ours: put a good copy back"
             raise StateError(f"the state is not believed: {error}", where=str(path), advice=advice) from error

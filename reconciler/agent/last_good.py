@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.agent.journal import MAX_FAILED, FailedApp, GoodApp, Memory
+from reconciler.agent.journal import MAX_FAILED, RETRY_MOST_SECONDS, RETRY_SECONDS, FailedApp, GoodApp, Memory
+from reconciler.errors import EngineError, ReconcilerError
 from reconciler.model import App, DesiredState, ObservedState
 from reconciler.planning import digest, has_finished, matches
 
@@ -19,8 +20,11 @@ class Choice:
     is_held: bool = False
 
 
-def choose(desired: DesiredState, revision: str, memory: Memory) -> dict[str, Choice]:
-    """For each app, the rendered state; the last good one when exactly this failed before, or it was not rendered."""
+def choose(desired: DesiredState, revision: str, memory: Memory, now: float) -> dict[str, Choice]:
+    """For each app, the rendered state; the last good one when exactly this failed before, or it was not rendered.
+
+    `now` is in seconds since 1970.
+    """
     choices = {}
     for name in sorted(desired.untouched & memory.good.keys()):
         good = memory.good[name]
@@ -28,7 +32,7 @@ def choose(desired: DesiredState, revision: str, memory: Memory) -> dict[str, Ch
     for app in desired.apps:
         rendered, last = digest(app), memory.good.get(app.name)
         failed = memory.failure(rendered)
-        if failed is not None and last is not None and last.digest != rendered:
+        if failed is not None and last is not None and last.digest != rendered and not failed.is_due(now):
             choices[app.name] = Choice(last.app, last.digest, last.revision, failed)
         else:
             choices[app.name] = Choice(app, rendered, revision)
@@ -41,14 +45,21 @@ def chosen_state(rendered: DesiredState, choices: Mapping[str, Choice]) -> Desir
     return replace(rendered, apps=apps, untouched=rendered.untouched - choices.keys())
 
 
-def remember_failed(memory: Memory, choices: Mapping[str, Choice], reasons: Mapping[str, str]) -> Memory:
+def remember_failed(
+    memory: Memory, choices: Mapping[str, Choice], failures: Mapping[str, ReconcilerError], now: float
+) -> Memory:
     """Write down what did not become healthy; only what there is a way back from, the rest goes on being tried."""
-    failed = list(memory.failed)
-    for app, reason in reasons.items():
-        choice, good = choices[app], memory.good.get(app)
-        if good is not None and good.digest != choice.digest and memory.failure(choice.digest) is None:
-            failed.append(FailedApp(app, choice.digest, choice.revision, reason))
-    return replace(memory, failed=tuple(failed[-MAX_FAILED:]))
+    kept = {failed.digest: failed for failed in memory.failed}
+    for app, error in failures.items():
+        choice, good = choices.get(app), memory.good.get(app)
+        if choice is None or good is None or good.digest == choice.digest:
+            continue
+        before = kept.pop(choice.digest, None)
+        tries = before.tries + 1 if before else 1
+        lasting = isinstance(error, EngineError) and error.lasting
+        retry_at = None if lasting else now + min(RETRY_SECONDS * tries, RETRY_MOST_SECONDS)
+        kept[choice.digest] = FailedApp(app, choice.digest, choice.revision, str(error), tries, retry_at)
+    return replace(memory, failed=tuple(kept.values())[-MAX_FAILED:])
 
 
 def remember_good(
@@ -56,13 +67,16 @@ def remember_good(
 ) -> Memory:
     """Write down the apps that are healthy as they were rendered, and forget those that are wanted no more."""
     good = dict(memory.good)
+    failed = memory.failed
     for name in healthy:
         choice = choices[name]
-        if choice.failed is None and not choice.is_held and (name not in good or good[name].digest != choice.digest):
-            good[name] = GoodApp(choice.app, choice.digest, choice.revision)
+        if choice.failed is None and not choice.is_held:
+            failed = tuple(one for one in failed if one.digest != choice.digest)
+            if name not in good or good[name].digest != choice.digest:
+                good[name] = GoodApp(choice.app, choice.digest, choice.revision)
     for name in good.keys() - choices.keys() if desired.is_whole else ():
         del good[name]
-    return replace(memory, good=good)
+    return replace(memory, good=good, failed=failed)
 
 
 def is_healthy(app: App, observed: ObservedState) -> bool:

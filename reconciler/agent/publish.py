@@ -1,6 +1,7 @@
 """Gets reports to the Git server: signed, on change and as a heartbeat; while it is away, the newest waits."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 from reconciler.agent.journal import Journal, Reported
@@ -8,6 +9,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model import MAX_REPORT_BYTES, Report
 from reconciler.model.codec import to_plain
 from reconciler.repository import Author, StatusBranch
+from reconciler.terminal import printable
 from signing import Signer, sign_commit
 
 
@@ -27,16 +29,17 @@ class Publisher:
         It is in the journal first, so a failed push or a power cut loses nothing.
         """
         before = self.previous
-        due = before is None or not before.is_sent or now - before.sent_at >= self._heartbeat
+        # A clock that was set back must not silence the device until it has caught up.
+        due = before is None or not before.is_sent or not 0 <= now - before.sent_at < self._heartbeat
         if before is not None and not due and not report.differs_from(before.report):
             return None
-        self._journal.write_reported(Reported(report, is_sent=False, sent_at=before.sent_at if before else 0.0))
         author = Author(report.device, f"{report.device}@devices.invalid", int(now))
         try:
+            self._journal.write_reported(Reported(report, is_sent=False, sent_at=before.sent_at if before else 0.0))
             self._branch.append(report.device, encode(report), _message(report), author, self._sign)
+            self._journal.write_reported(Reported(report, is_sent=True, sent_at=now))
         except ReconcilerError as error:
             return error
-        self._journal.write_reported(Reported(report, is_sent=True, sent_at=now))
         return None
 
     def _sign(self, payload: bytes) -> bytes:
@@ -44,12 +47,27 @@ class Publisher:
 
 
 def encode(report: Report) -> bytes:
-    """The report as it lies on the branch: readable JSON, sorted, never over the limit."""
-    while True:
-        text = json.dumps(to_plain(report), indent=2, sort_keys=True, ensure_ascii=True) + "\n"
-        if len(text) <= MAX_REPORT_BYTES or not report.steps:
-            return text.encode()
-        report = replace(report, steps=report.steps[1:])
+    """The report as it lies on the branch: readable JSON, sorted, never over the limit.
+
+    What says least goes first: old steps, then long messages, then the services of each app.
+    """
+    for smaller in _smaller(report):
+        text = json.dumps(to_plain(smaller), indent=2, sort_keys=True, ensure_ascii=True) + "\n"
+        if len(text) <= MAX_REPORT_BYTES:
+            break
+    return text.encode()
+
+
+def _smaller(report: Report) -> Iterator[Report]:
+    yield report
+    for count in (50, 10, 0):
+        report = replace(report, steps=report.steps[-count:] if count else (), is_shortened=True)
+        yield report
+    report = replace(report, apps=tuple(replace(app, message=app.message[:100]) for app in report.apps))
+    yield report
+    report = replace(report, apps=tuple(replace(app, services=()) for app in report.apps))
+    yield report
+    yield replace(report, apps=())
 
 
 def _message(report: Report) -> str:
@@ -59,7 +77,8 @@ def _message(report: Report) -> str:
     at = f"{branch}@{commit.rpartition(':')[2][:12]}" if commit else "no revision"
     told = "".join(f", {c.type}={c.status} {c.reason}" for c in wrong)
     body = [*(f"{c.type}={c.status} {c.reason}: {c.message}".rstrip(": ") for c in wrong), *report.steps]
-    return "\n".join([f"{report.device}: {report.phase} at {at}{told}", *([""] if body else []), *body])
+    lines = [f"{report.device}: {report.phase} at {at}{told}", *([""] if body else []), *body]
+    return "\n".join(printable(line) for line in lines)
 
 
 def _is_bad(kind: str, status: str) -> bool:

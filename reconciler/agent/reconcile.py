@@ -11,14 +11,23 @@ from reconciler.agent.config import Config
 from reconciler.agent.converge import Converged, converge
 from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.last_good import choose, chosen_state
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reporting import Pass, compose_report
 from reconciler.agent.source import Source
-from reconciler.errors import EngineError, ManifestError, PermissionDenied, Problem, ReconcilerError
+from reconciler.errors import (
+    EngineError,
+    ManifestError,
+    PermissionDenied,
+    Problem,
+    ReconcilerError,
+    ServiceFailed,
+    StateError,
+)
 from reconciler.manifests import FleetFiles
 from reconciler.model import DesiredState, Report, Revision, Versions
 from reconciler.planning import EmptyDesiredState, Plan, make_plan
-from reconciler.repository import Mirror, TreeRefused
+from reconciler.repository import Mirror
 
 log = logging.getLogger("reconciler")
 
@@ -38,6 +47,7 @@ class Rendered:
 
     desired: DesiredState | None
     problems: tuple[Problem, ...] = ()
+    error: ReconcilerError | None = None
 
 
 class Reconciler:
@@ -62,7 +72,7 @@ class Reconciler:
         obtained = self._source.obtain(now)
         rendered = self._render(obtained.trusted)
         revision = self._revision(obtained.trusted)
-        converged, stopped_by = self._converge(rendered, revision)
+        converged, stopped_by = self._converge(rendered, revision, now.timestamp())
         found = Pass(
             device=self._config.device,
             time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -74,27 +84,33 @@ class Reconciler:
             converged=converged,
             stopped_by=stopped_by,
             versions=Versions(reconciler.__version__, self._engine_version(stopped_by)),
+            heartbeat_seconds=self._config.heartbeat,
             disk_free_bytes=shutil.disk_usage(self._journal.folder).free,
         )
         report = self._report(found)
         unsent = self._publisher.publish(report, now.timestamp())
-        manifest = ManifestError(rendered.problems) if rendered.problems else None
-        failures = tuple(converged.performed.failures.values()) if converged else ()
-        told = (*obtained.errors, manifest, stopped_by, *failures, unsent)
+        self._mirror.tidy()
+        told = (*obtained.errors, rendered.error, stopped_by, *_troubles(converged), unsent)
         steps = converged.performed.done if converged else ()
         return Result(report, _distinct(error for error in told if error is not None), steps)
 
-    def plan(self) -> Plan:
-        """What `reconcile` would do now. Fetches and verifies, and changes nothing. Raises what it would report."""
-        obtained = self._source.obtain(self._clock(), persist=False)
+    def plan(self, *, fetch: bool) -> Plan:
+        """What `reconcile` would do now; nothing is changed. Raises what it would report."""
+        now = self._clock()
+        obtained = self._source.look(now, fetch=fetch)
         if obtained.trusted is None:
             raise obtained.errors[0] if obtained.errors else ReconcilerError("nothing is trusted yet")
         for error in obtained.errors:
             log.warning("%s", error)
         rendered = self._render(obtained.trusted)
-        if rendered.problems or rendered.desired is None:
-            raise ManifestError(rendered.problems)
-        return make_plan(rendered.desired, self._engine.observe(self._config.device))
+        if rendered.error is not None:
+            log.warning("%s", rendered.error)
+        desired = rendered.desired or self._last_good()
+        if desired is None:
+            raise rendered.error or ReconcilerError("nothing is trusted yet")
+        revision = self._revision(obtained.trusted)
+        choices = choose(desired, revision, self._journal.memory, now.timestamp())
+        return make_plan(chosen_state(desired, choices), self._engine.observe(self._config.device))
 
     def _render(self, trusted: Trusted | None) -> Rendered:
         if trusted is None:
@@ -103,20 +119,21 @@ class Reconciler:
             files = self._mirror.files(trusted.commit, self._config.device)
             rendering = FleetFiles(files).render(self._config.device)
         except ManifestError as error:
-            return Rendered(None, error.problems)
-        except TreeRefused as error:
-            return Rendered(None, (Problem(error.where, error.what, error.advice),))
+            return Rendered(None, error.problems, error)
         except ReconcilerError as error:
-            return Rendered(None, (Problem(error.where, error.what, error.advice),))
-        return Rendered(rendering.desired, rendering.problems)
+            return Rendered(None, (Problem(error.where, error.what, error.advice),), error)
+        broken = ManifestError(rendering.problems) if rendering.problems else None
+        return Rendered(rendering.desired, rendering.problems, broken)
 
-    def _converge(self, rendered: Rendered, revision: str) -> tuple[Converged | None, ReconcilerError | None]:
+    def _converge(
+        self, rendered: Rendered, revision: str, now: float
+    ) -> tuple[Converged | None, ReconcilerError | None]:
         desired = rendered.desired or self._last_good()
         if desired is None:
             return None, None
         try:
-            return converge(desired, revision, self._engine, self._journal), None
-        except (EngineError, PermissionDenied, EmptyDesiredState) as error:
+            return converge(desired, revision, self._engine, self._journal, now), None
+        except (EngineError, PermissionDenied, StateError, EmptyDesiredState) as error:
             return None, error
 
     def _last_good(self) -> DesiredState | None:
@@ -139,6 +156,19 @@ class Reconciler:
             return self._engine.version()
         except ReconcilerError:
             return ""
+
+
+def _troubles(converged: Converged | None) -> Iterable[ReconcilerError]:
+    """What is wrong with the apps: what failed now, and what went back and has not been tried again."""
+    if converged is None:
+        return
+    yield from converged.performed.failures.values()
+    for name, choice in converged.choices.items():
+        if choice.failed is not None:
+            told = f"{name} went back to {choice.revision}: {choice.failed.reason}"
+            yield ServiceFailed(told, where=choice.failed.revision, advice="change it in Git")
+    if converged.error is not None:
+        yield converged.error
 
 
 def _distinct(errors: Iterable[ReconcilerError]) -> tuple[ReconcilerError, ...]:

@@ -38,6 +38,7 @@ class Pass:
     converged: Converged | None = None
     stopped_by: ReconcilerError | None = None
     versions: Versions = field(default_factory=Versions)
+    heartbeat_seconds: float = 0.0
     disk_free_bytes: int | None = None
 
 
@@ -48,7 +49,7 @@ def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[
     before = previous.revisions if previous else Revisions()
     done = found.converged.performed.done if found.converged else ()
     phase = _phase(found, apps)
-    applied = found.trusted if found.converged and not found.converged.performed.failures else before.applied
+    applied = found.trusted if _is_applied(found) else before.applied
     return Report(
         device=found.device,
         phase=phase,
@@ -64,8 +65,16 @@ def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[
         apps=apps,
         steps=tuple(step[:MAX_TEXT] for step in (*unsent_steps, *done))[-MAX_STEPS:],
         versions=found.versions,
+        heartbeat_seconds=found.heartbeat_seconds,
         disk_free_bytes=found.disk_free_bytes,
     )
+
+
+def _is_applied(found: Pass) -> bool:
+    """Is all that the revision says on the device? Not while an app failed, went back, or was not rendered."""
+    if found.converged is None or found.problems or found.converged.performed.failures:
+        return False
+    return all(choice.failed is None and not choice.is_held for choice in found.converged.choices.values())
 
 
 def _phase(found: Pass, apps: Iterable[AppReport]) -> str:
@@ -74,7 +83,7 @@ def _phase(found: Pass, apps: Iterable[AppReport]) -> str:
         return "Failed"
     if found.converged is None:
         return "Pending"
-    phases = {app.phase for app in apps}
+    phases = {app.phase for app in apps} | ({"Failed"} if found.converged.performed.failures else set())
     return next((phase for phase in ("Failed", "RolledBack", "Degraded", "Held") if phase in phases), "Healthy")
 
 
@@ -131,12 +140,17 @@ def _progress(found: Pass, apps: Sequence[AppReport], previous: Report | None) -
         yield Fact("Stalled", True, reason, told)
         return
     if found.converged is None:
-        yield Fact("Ready", False, "NothingTrusted", "no trusted revision, so nothing is run")
+        reason = "NotRendered" if found.problems else "NothingTrusted"
+        yield Fact(
+            "Ready", False, reason, "nothing that could be run: no trusted revision that renders, and no last good"
+        )
         return
-    unwell = [app for app in apps if app.phase != "Healthy"]
-    told = "; ".join(f"{app.name}: {app.message}" for app in unwell)[:MAX_TEXT]
-    yield Fact("Ready", not unwell, unwell[0].phase if unwell else "Healthy", told)
     failures = found.converged.performed.failures
+    unwell = [(app.name, app.phase, app.message) for app in apps if app.phase != "Healthy"]
+    known = {app.name for app in apps}
+    unwell += [(app, "Failed", str(error)) for app, error in failures.items() if app not in known]
+    told = "; ".join(f"{name}: {message}" for name, _, message in unwell)[:MAX_TEXT]
+    yield Fact("Ready", not unwell, unwell[0][1] if unwell else "Healthy", told)
     yield Fact("Stalled", bool(failures), "StepFailed" if failures else "Progressing", "")
     same = previous is not None and previous.revisions.applied == found.trusted
     drifted = same and bool(found.converged.performed.done)

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.agent.journal import Journal, Trusted
-from reconciler.errors import GitError, ReconcilerError, Untrusted
+from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, Untrusted
 from reconciler.model import Fact, Revision
-from reconciler.repository import Mirror
+from reconciler.repository import Mirror, ObjectTooBig
 from signing import AllowedSigners, ChainError, SignatureError, UnableToCheck, admit_chain
 
 Chain = Sequence[tuple[str, bytes]]
@@ -34,18 +34,35 @@ class Source:
         self._mirror, self._journal = mirror, journal
         self._allowed_signers, self._anchor = allowed_signers, anchor
 
-    def obtain(self, now: datetime, *, persist: bool = True) -> Obtained:
+    def obtain(self, now: datetime) -> Obtained:
         """The newest commit that this device may obey; the one before when Git is away or says what it may not obey."""
-        trusted = self._journal.trusted
+        try:
+            trusted = self._journal.trusted
+        except StateError as error:
+            lost = Fact("Trusted", False, "TRUST_STATE", str(error))
+            return Obtained("", None, (lost, Fact("Fresh", None, "NotAsked", "")), (error,))
         try:
             tip = self._mirror.fetch()
-        except GitError as error:
-            kept = Fact("Trusted", trusted is not None, "Kept" if trusted else "NothingTrusted", _told(trusted))
-            return Obtained("", trusted, (kept, Fact("Fresh", False, "RemoteUnavailable", str(error))), (error,))
+        except (GitError, ConfigError, PermissionDenied) as error:
+            return _kept(trusted, error)
+        obtained = self._judged(tip, trusted, now)
+        if obtained.trusted is not None and obtained.trusted != trusted:
+            self._journal.write_trusted(obtained.trusted)
+            self._mirror.pin(obtained.trusted.commit)
+        return obtained
+
+    def look(self, now: datetime, *, fetch: bool) -> Obtained:
+        """The same, for a preview: nothing is written down."""
+        trusted = self._journal.trusted
+        try:
+            tip = self._mirror.fetch() if fetch else self._mirror.seen()
+        except (GitError, ConfigError, PermissionDenied) as error:
+            return _kept(trusted, error)
+        return self._judged(tip, trusted, now)
+
+    def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime) -> Obtained:
         fresh = Fact("Fresh", True, "Fetched", "")
         newest, refusal = self._verify(tip, trusted, now)
-        if newest is not None and newest != trusted and persist:
-            self._journal.write_trusted(newest)
         if refusal is None:
             return Obtained(str(tip), newest, (Fact("Trusted", True, "Verified", _told(newest)), fresh))
         message = f"{refusal}; {_told(newest)}"
@@ -54,21 +71,29 @@ class Source:
     def _verify(self, tip: Revision, trusted: Trusted | None, now: datetime) -> tuple[Trusted | None, Untrusted | None]:
         """The newest trusted commit, and why the branch was not followed to its end."""
         start = trusted.commit if trusted else self._anchor
-        if tip.commit == start:
-            return trusted or Trusted(start, "the anchor in this device's settings", ""), None
         try:
             signers = load_signers(self._allowed_signers)
+            if tip.commit == start:
+                if trusted is not None:
+                    _check_still_allowed(trusted, signers)
+                return trusted or Trusted(start, "the anchor in this device's settings", ""), None
             previous = (start, self._mirror.commit(start)) if start else None
             chain = self._mirror.chain(tip.commit, start or None)
+            if not chain:
+                told = f"the branch went back behind {start[:12]}"
+                raise Untrusted("FORK_OR_REWIND", told, commit=tip.commit, advice=_HISTORY_ADVICE)
+            return _follow(chain, signers, previous, trusted, now)
+        except ChainError as error:
+            return trusted, _refused(error)
         except SignatureError as error:
             advice = f"mend {self._allowed_signers} on this device"
             return trusted, Untrusted(error.code, error.message, commit=tip.commit, advice=advice)
+        except ObjectTooBig as error:
+            return trusted, Untrusted("OBJ_TOO_BIG", str(error), commit=error.object_id, advice=_HISTORY_ADVICE)
         except GitError as error:
             return trusted, Untrusted("FORK_OR_REWIND", f"no way from {start[:12]}: {error}", commit=tip.commit)
-        if not chain:
-            told = f"the branch went back behind {start[:12]}"
-            return trusted, Untrusted("FORK_OR_REWIND", told, commit=tip.commit, advice=_HISTORY_ADVICE)
-        return _follow(chain, signers, previous, trusted, now)
+        except Untrusted as error:
+            return trusted, error
 
 
 def load_signers(path: Path) -> AllowedSigners:
@@ -82,10 +107,22 @@ def load_signers(path: Path) -> AllowedSigners:
         raise UnableToCheck("TRUST_CONFIG", f"{path}: {error.strerror}") from error
 
 
+def _check_still_allowed(trusted: Trusted, signers: AllowedSigners) -> None:
+    """Whoever lost the right to speak is not heard any longer, not even for what was said before."""
+    known = {signer.key.fingerprint for signer in signers.by_blob.values()}
+    if trusted.fingerprint and trusted.fingerprint not in known:
+        told = f"the key {trusted.fingerprint} of {trusted.principal}, who signed what is obeyed, is allowed no longer"
+        advice = "sign a new commit on top with a key that is"
+        raise Untrusted("KEY_REVOKED", told, commit=trusted.commit, advice=advice)
+
+
 def _follow(
     chain: Chain, signers: AllowedSigners, previous: tuple[str, bytes] | None, trusted: Trusted | None, now: datetime
 ) -> tuple[Trusted | None, Untrusted | None]:
-    """Follow the chain up to the first commit that is refused: what comes before it was said by somebody allowed."""
+    """Follow the chain up to the first commit that is refused: what comes before it was said by somebody allowed.
+
+    Raises ChainError when already `previous` is damaged.
+    """
     refusal: Untrusted | None = None
     try:
         admitted = admit_chain(chain, signers, previous, now)
@@ -98,6 +135,12 @@ def _follow(
         return trusted, refusal
     last = admitted[-1]
     return Trusted(last.id, last.principal, last.fingerprint), refusal
+
+
+def _kept(trusted: Trusted | None, error: ReconcilerError) -> Obtained:
+    """What a device obeys while it cannot ask."""
+    kept = Fact("Trusted", trusted is not None, "Kept" if trusted else "NothingTrusted", _told(trusted))
+    return Obtained("", trusted, (kept, Fact("Fresh", False, type(error).__name__, str(error))), (error,))
 
 
 def _refused(error: ChainError) -> Untrusted:

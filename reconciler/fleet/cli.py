@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _init_parser(command: argparse.ArgumentParser) -> None:
-    command.add_argument("path", type=Path, metavar="DIR", help="an empty folder, or one to be made")
+    command.add_argument("path", type=Path, metavar="DIR", help="a folder without a fleet, or one to be made")
     command.add_argument("--name", help="the fleet's name; default: the folder's")
     command.add_argument(
         "--signer", action="append", default=[], metavar="WHO=KEY.pub", help="who may change the fleet; may be repeated"
@@ -77,7 +77,7 @@ def _render_parser(command: argparse.ArgumentParser) -> None:
 
 
 def _plan_parser(command: argparse.ArgumentParser) -> None:
-    command.description = "Exit codes: 0 nothing to do, 1 an error, 2 there are changes."
+    command.description = "Exit codes of this command: 0 nothing to do, 1 any error, 2 there are changes."
     command.add_argument("revisions", metavar="BASE..HEAD", help="two commits; BASE alone compares with the folder")
     command.add_argument("--device", help="only this device")
     command.add_argument("-o", "--output", choices=("text", "markdown", "json"), default="text")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reconciler.errors import PermissionDenied, ReconcilerError
 from reconciler.repository.desk import new_repository
-from signing import PublicKey, SignatureError
+from signing import AllowedSigners, PublicKey, SignatureError
 
 _FLEET = """\
 # The fleet: its name, and the order in which layers apply. Later tiers override earlier ones; the device comes last.
@@ -77,6 +77,8 @@ def start_fleet(folder: Path, name: str, signers: Iterable[tuple[str, Path]]) ->
             (folder / path).write_text(content)
     except PermissionError as error:
         raise PermissionDenied("may not write", where=str(folder), advice="choose a folder of your own") from error
+    except OSError as error:
+        raise ReconcilerError(f"cannot write: {error.strerror}", where=str(folder), advice="choose a folder") from error
     if not (folder / ".git").exists():
         new_repository(folder)
     return list(files)
@@ -84,8 +86,9 @@ def start_fleet(folder: Path, name: str, signers: Iterable[tuple[str, Path]]) ->
 
 def _signer(who: str, path: Path) -> str:
     try:
-        key = PublicKey.parse(path.read_text().strip())
-    except (OSError, SignatureError) as error:
-        advice = "give the .pub file of an SSH key"
-        raise ReconcilerError(f"no public key: {error}", where=str(path), advice=advice) from error
-    return f'{who} namespaces="git" {key.line}\n'
+        line = f'{who} namespaces="git" {PublicKey.parse(path.read_text().strip()).line}\n'
+        AllowedSigners.parse(line.encode(), "--signer")
+    except (OSError, UnicodeDecodeError, SignatureError) as error:
+        advice = "write WHO as an e-mail address, and give the .pub file of an SSH key"
+        raise ReconcilerError(f"no signer: {error}", where=f"{who}={path}", advice=advice) from error
+    return line

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from reconciler.errors import ManifestError
 from reconciler.fleet.text import age, table
 from reconciler.manifests import Device, FleetFiles
 from reconciler.model import Report
@@ -11,8 +12,8 @@ from reconciler.model.codec import from_json
 from reconciler.repository import FoundReport, report_path
 from signing import AllowedSigners, SignatureError, verify_commit
 
-# Devices report at least every heartbeat (15 minutes); after two missed ones somebody should look.
-SILENT_AFTER_SECONDS = 1800.0
+# After so many missed heartbeats somebody should look.
+SILENT_AFTER_HEARTBEATS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,10 @@ def _judge_one(name: str, files: FleetFiles, found: FoundReport | None) -> Devic
         return DeviceStatus(name)
     if name not in files.device_paths:
         return DeviceStatus(name, flag="UNKNOWN_DEVICE: the fleet has no such device")
-    device = files.device(name)
+    try:
+        device = files.device(name)
+    except ManifestError as error:
+        return DeviceStatus(name, flag=f"INVALID: its file is broken: {error.problems[0]}")
     if not device.identity:
         return DeviceStatus(name, flag="NO_IDENTITY: its file has no `identity`, so nothing it says can be checked")
     try:
@@ -83,11 +87,18 @@ def as_table(statuses: Iterable[DeviceStatus], now: datetime) -> str:
     rows = []
     for status in statuses:
         seconds = (now - status.seen_at).total_seconds() if status.seen_at else 0.0
-        late = " (silent)" if seconds > SILENT_AFTER_SECONDS else ""
+        late = _late(status.report, seconds)
         revision = _short(status.report.revisions.applied) if status.report else ""
         seen = f"{age(seconds)} ago{late}" if status.seen_at else "never"
         rows.append((status.device, status.phase, revision, seen, status.message))
     return table(("DEVICE", "PHASE", "REVISION", "SEEN", "MESSAGE"), rows)
+
+
+def _late(report: Report | None, seconds: float) -> str:
+    if seconds < -60:
+        return " (in the future: its clock is wrong)"
+    heartbeat = report.heartbeat_seconds if report else 0.0
+    return " (silent)" if 0 < heartbeat * SILENT_AFTER_HEARTBEATS < seconds else ""
 
 
 def _short(revision: str) -> str:

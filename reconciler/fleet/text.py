@@ -4,12 +4,19 @@ from collections.abc import Sequence
 
 from reconciler.terminal import printable
 
+# One long message must not push every other line of a table off the screen.
+_WIDEST = 160
+
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell. Cells come from anywhere, so they are made safe for a terminal."""
-    lines = [tuple(head), *(tuple(map(printable, row)) for row in rows)]
+    lines = [tuple(head), *(tuple(map(_cell, row)) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def _cell(text: str) -> str:
+    return printable(text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}...")
 
 
 def age(seconds: float) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from reconciler.errors import ManifestError, Problem
-from reconciler.manifests import FleetFiles, Tree
+from reconciler.manifests import Device, FleetFiles, Tree
+from signing import PublicKey, SignatureError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,22 @@ def validate(tree: Tree) -> Validation:
         except ManifestError as error:
             problems = error.problems
         else:
-            problems = rendering.problems
+            problems = (*rendering.problems, *_identity(rendering.device))
             apps |= {app.name for app in rendering.desired.apps}
         for problem in problems:
             concerned.setdefault(problem, []).append(name)
     findings = [Finding(problem, tuple(devices)) for problem, devices in concerned.items()]
     return Validation(len(names), len(apps), tuple(sorted(findings, key=_place)))
+
+
+def _identity(device: Device) -> tuple[Problem, ...]:
+    """A key that cannot be read would make every report of the device a forgery."""
+    try:
+        if device.identity:
+            PublicKey.parse(device.identity)
+    except SignatureError as error:
+        return (Problem(str(device.place), f"`identity`: {error}", "write the public half of the device's key"),)
+    return ()
 
 
 def _place(finding: Finding) -> tuple[str, list[int]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from reconciler.manifests.compose_mounts import Resources, engine_name
 from reconciler.manifests.compose_service import parse_service
-from reconciler.manifests.fields import boolean, check_keys, mapping, text, text_map
+from reconciler.manifests.fields import boolean, check_keys, listed, mapping, text, text_map
 from reconciler.manifests.node import Node
 from reconciler.manifests.problems import Problems
 from reconciler.manifests.tree import Tree, inside
@@ -24,7 +24,7 @@ _REFUSED = {
 def parse_app(name: str, document: Node, tree: Tree, problems: Problems) -> App:
     """Read a Compose document. Problems mean that the result must not be used."""
     fields = mapping(document, "the Compose file", problems)
-    for key in fields.keys() & _REFUSED.keys():
+    for key in [key for key in fields if key in _REFUSED]:
         problems.add(fields[key].key, f"`{key}` is refused", _REFUSED[key])
     # `version` is obsolete, and says nothing, in the Compose Specification.
     allowed = ("version", "name", "services", "networks", "volumes", "configs", *_REFUSED)
@@ -51,7 +51,7 @@ def _section(fields: Mapping[str, Node], key: str, problems: Problems) -> list[t
     for name, node in found:
         if key != "services" and not is_service_name(name):
             problems.add(node.key, f"`{key}` has the name {name!r}", SERVICE_ADVICE)
-    return [(name, node) for name, node in found if not name.startswith("x-")]
+    return found
 
 
 def _app(
@@ -73,17 +73,18 @@ def _app(
     )
 
 
-def _external(fields: Mapping[str, Node], problems: Problems) -> bool:
-    return "external" in fields and boolean(fields["external"], "external", problems)
+def _external(kind: str, key: str, node: Node, problems: Problems) -> bool:
+    external = "external" in node.entries and boolean(node.entries["external"], "external", problems)
+    if external and any(other not in ("name", "external") and not other.startswith("x-") for other in node.entries):
+        problems.add(node.key, f"the external {kind} `{key}` has other keys", "keep only `name` and `external`")
+    return external
 
 
 def _network(app: str, key: str, node: Node, problems: Problems) -> Network:
     fields = mapping(node, f"networks.{key}", problems)
     allowed = ("name", "external", "driver", "driver_opts", "internal", "attachable", "enable_ipv6", "ipam", "labels")
     check_keys(node, allowed, f"the network `{key}`", problems)
-    external = _external(fields, problems)
-    if external and fields.keys() - {"name", "external"}:
-        problems.add(node.key, f"the external network `{key}` has other keys", "keep only `name` and `external`")
+    external = _external("network", key, node, problems)
     driver = text(fields["driver"], "driver", problems) if "driver" in fields else ""
     if driver not in ("", "bridge"):
         problems.add(fields["driver"].place, f"the network driver {driver!r}", "this version supports only bridge")
@@ -98,14 +99,12 @@ def _network(app: str, key: str, node: Node, problems: Problems) -> Network:
 
 def _ipam(node: Node, problems: Problems) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Subnets and gateways, in pairs; a missing gateway is empty."""
+    fields = mapping(node, "ipam", problems)
     check_keys(node, ("config",), "`ipam`", problems)
-    pools = node.entries["config"].elements if "config" in node.entries else ()
-    for pool in pools:
+    pools = listed(fields["config"], "ipam.config", problems, mapping) if "config" in fields else ()
+    for pool in fields["config"].elements if "config" in fields else ():
         check_keys(pool, ("subnet", "gateway"), "`ipam.config`", problems)
-    read = [
-        [text(pool.entries[key], key, problems) if key in pool.entries else "" for key in ("subnet", "gateway")]
-        for pool in pools
-    ]
+    read = [[text(pool[key], key, problems) if key in pool else "" for key in ("subnet", "gateway")] for pool in pools]
     return tuple(subnet for subnet, _ in read), tuple(gateway for _, gateway in read)
 
 
@@ -113,7 +112,7 @@ def _volume(app: str, key: str, node: Node, problems: Problems) -> Volume:
     fields = mapping(node, f"volumes.{key}", problems)
     # Options of the local driver can turn a volume into a bind of any path of the host.
     check_keys(node, ("name", "external", "labels"), f"the volume `{key}`", problems)
-    external = _external(fields, problems)
+    external = _external("volume", key, node, problems)
     labels = text_map(fields["labels"], "labels", problems) if "labels" in fields else {}
     return Volume(key, engine_name(app, key, fields, external, problems), external, labels)
 

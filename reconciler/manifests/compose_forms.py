@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from reconciler.manifests.fields import scalar_text
-from reconciler.manifests.node import Node, graft
+from reconciler.manifests.node import Node, excerpt, graft
 from reconciler.manifests.problems import Problems
 
 Split = Callable[[str], tuple[str, str | None]]
@@ -42,7 +42,7 @@ def _label(element: str) -> tuple[str, str | None]:
     return name, value
 
 
-def _host(element: str) -> tuple[str, str | None]:
+def _host(element: str) -> tuple[str, str]:
     # Compose takes HOST=IP and the older HOST:IP; the address itself may hold colons.
     sign = "=" if "=" in element else ":"
     name, _, address = element.partition(sign)
@@ -59,6 +59,8 @@ def _pairs(split: Split) -> Callable[[Node, str, Problems], Node]:
                 problems.expected(element, name, "a list of `NAME=VALUE` texts")
                 continue
             key, value = split(element.value)
+            if "$" in key:
+                problems.add(element.place, f"a variable in the name {key!r} of `{name}`", "write the name out")
             entries[key] = Node(value, element.place, element.place)
         return node._replace(value=entries)
 
@@ -82,6 +84,24 @@ def _named(empty: Callable[[Node], Node]) -> Callable[[Node, str, Problems], Nod
     return form
 
 
+def _hosts(node: Node, name: str, problems: Problems) -> Node:
+    """A host may be named more than once, and then has several addresses."""
+    if not node.is_list:
+        return node
+    found: dict[str, list[Node]] = {}
+    for element in node.elements:
+        host, address = _host(element.value) if isinstance(element.value, str) else ("", "")
+        if not host or not address:
+            problems.add(element.place, f"`{name}` has {excerpt(element)}", "write HOST=ADDRESS")
+            continue
+        found.setdefault(host, []).append(Node(address, element.place, element.place))
+    entries = {
+        host: first if not more else Node((first, *more), first.place, first.key)
+        for host, (first, *more) in found.items()
+    }
+    return node._replace(value=entries)
+
+
 def _nothing(element: Node) -> Node:
     return Node(None, element.place, element.place)
 
@@ -94,7 +114,7 @@ SERVICE_FORMS: dict[str, Callable[[Node, str, Problems], Node]] = {
     "environment": _pairs(_equals_sign),
     "labels": _pairs(_label),
     "sysctls": _pairs(_label),
-    "extra_hosts": _pairs(_host),
+    "extra_hosts": _hosts,
     "networks": _named(_nothing),
     "depends_on": _named(_started),
 }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.manifests.fields import boolean, check_keys, integer, mapping, size_in_bytes, text, texts
-from reconciler.manifests.node import Node
+from reconciler.manifests.node import Node, excerpt
 from reconciler.manifests.problems import Problems
 from reconciler.model import DEFAULT_NETWORK, Attachment, Mount, Network, Volume
 
@@ -36,7 +36,7 @@ def _short(node: Node, resources: Resources, problems: Problems) -> Mount | None
     if not rest:
         return _volume("", first, False, node, resources, problems)
     if first.startswith((".", "/", "~")):
-        problems.add(node.place, f"the bind mount {node.value!r}", BIND_ADVICE)
+        problems.add(node.place, f"the bind mount {excerpt(node)}", BIND_ADVICE)
         return None
     mode = rest[1] if len(rest) > 1 else "rw"
     if mode not in ("ro", "rw"):
@@ -59,6 +59,7 @@ def _long(node: Node, resources: Resources, problems: Problems) -> Mount | None:
         problems.add(fields["type"].place, f"the mount type {kind!r}", BIND_ADVICE)
         return None
     if "volume" in fields:
+        mapping(fields["volume"], "volume", problems)
         check_keys(fields["volume"], (), "`volume` of a mount", problems)
     source = text(fields["source"], "source", problems) if "source" in fields else ""
     return _volume(source, target, read_only, node, resources, problems)
@@ -82,8 +83,15 @@ def _tmpfs(fields: Mapping[str, Node], target: str, read_only: bool, problems: P
     if "tmpfs" in fields:
         check_keys(fields["tmpfs"], ("size", "mode"), "`tmpfs`", problems)
     size = size_in_bytes(options["size"], "size", problems) if "size" in options else None
-    mode = integer(options["mode"], "mode", problems) if "mode" in options else None
+    mode = _mode(options["mode"], problems) if "mode" in options else None
     return Mount("tmpfs", target, "", read_only, size, mode)
+
+
+def _mode(node: Node, problems: Problems) -> int:
+    """Permission bits. To Compose a leading zero means octal, and so does `0o`, which has been read already."""
+    if isinstance(node.value, str) and re.fullmatch(r"0[0-7]{1,5}", node.value):
+        return int(node.value, 8)
+    return integer(node, "mode", problems)
 
 
 def configs(node: Node, resources: Resources, problems: Problems) -> tuple[Mount, ...]:
@@ -110,7 +118,7 @@ def configs(node: Node, resources: Resources, problems: Problems) -> tuple[Mount
 
 def attachments(node: Node | None, resources: Resources, problems: Problems) -> tuple[Attachment, ...]:
     """The networks of a service; without any it joins the default one (Compose Specification, "networks")."""
-    if node is None or not node.entries:
+    if node is None or not mapping(node, "networks", problems):
         return (Attachment(resources.networks[DEFAULT_NETWORK].name),)
     found = []
     for key, child in node.entries.items():

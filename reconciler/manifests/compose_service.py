@@ -1,5 +1,6 @@
 """One service of a Compose file: a table from its keys to fields of Service. What is not in the table is refused."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from reconciler.manifests.fields import (
     text_map,
     texts,
 )
-from reconciler.manifests.node import Node
+from reconciler.manifests.node import Node, excerpt
 from reconciler.manifests.problems import Problems
 from reconciler.model import Limits, Service, Update
 from reconciler.model.names import SERVICE_ADVICE, is_service_name
@@ -91,10 +92,11 @@ def parse_service(name: str, node: Node, app: str, resources: Resources, problem
     fields = mapping(node, f"services.{name}", problems)
     if not is_service_name(name):
         problems.add(node.key, f"the service {name!r} is no name", SERVICE_ADVICE)
-    for key in fields.keys() & _REFUSED.keys():
+    for key in [key for key in fields if key in _REFUSED]:
         problems.add(fields[key].key, f"`{key}` is refused", _REFUSED[key])
     check_keys(node, (*_SIMPLE, *_LIMITS, *_OTHER, *_REFUSED), f"the service `{name}`", problems)
-    if "image" not in fields and "build" not in fields:
+    image = fields.get("image")
+    if (image is None or image.value in (None, "")) and "build" not in fields:
         problems.add(node.key, f"the service `{name}` has no `image`", "name the image, best by digest")
     read: dict[str, Any] = {
         key: reader(fields[key], key, problems)
@@ -153,7 +155,9 @@ def _reach(fields: Mapping[str, Node], problems: Problems) -> dict[str, Any]:
     if "extra_hosts" in fields:
         hosts = mapping(fields["extra_hosts"], "extra_hosts", problems)
         found["extra_hosts"] = tuple(
-            f"{host}:{address}" for host, node in hosts.items() for address in _addresses(node)
+            f"{host}:{address.removeprefix('[').removesuffix(']')}"
+            for host, node in hosts.items()
+            for address in texts(node, f"extra_hosts.{host}", problems)
         )
     if "pull_policy" in fields:
         policy = text(fields["pull_policy"], "pull_policy", problems)
@@ -169,15 +173,11 @@ def _reach(fields: Mapping[str, Node], problems: Problems) -> dict[str, Any]:
     return found
 
 
-def _addresses(node: Node) -> tuple[str, ...]:
-    return tuple(map(scalar_text, node.elements)) if node.is_list else (scalar_text(node),)
-
-
 def _network_mode(fields: Mapping[str, Node], problems: Problems) -> str:
     node = fields["network_mode"]
     if text(node, "network_mode", problems) != "none":
         problems.add(
-            node.place, f"`network_mode` is {node.value!r}", f"use `none` or `networks:`; for another, {_GRANT}"
+            node.place, f"`network_mode` is {excerpt(node)}", f"use `none` or `networks:`; for another, {_GRANT}"
         )
     if "networks" in fields:
         problems.add(node.key, "`network_mode` beside `networks`", "keep one of them")
@@ -202,5 +202,5 @@ def _check_labels(node: Node, labels: Mapping[str, str], problems: Problems) -> 
 
 
 def _check_targets(node: Node, name: str, targets: list[str], problems: Problems) -> None:
-    for target in sorted({target for target in targets if targets.count(target) > 1}):
+    for target in sorted(target for target, count in Counter(targets).items() if count > 1):
         problems.add(node.key, f"the service `{name}` mounts two things at {target}", "mount each at a path of its own")

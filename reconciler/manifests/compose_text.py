@@ -23,16 +23,16 @@ def to_compose(app: App) -> dict[str, Plain]:
         "services": {service.name: _service(service, networks, volumes) for service in app.services},
         "networks": {network.key: _network(network) for network in app.networks},
         "volumes": {volume.key: _named(volume.name, volume.external, volume.labels) for volume in app.volumes},
-        "configs": {c.digest[:12]: {"content": _escape(c.content.decode("utf-8", "replace"))} for c in app.configs},
+        "configs": {c.digest[:12]: {"content": c.content.decode("utf-8", "replace")} for c in app.configs},
     }
-    return _without_empty(document)
+    return {key: _escape(value) for key, value in _without_empty(document).items()}
 
 
 def _service(service: Service, networks: Mapping[str, str], volumes: Mapping[str, str]) -> Plain:
     plain = to_plain(service)
     fields: dict[str, Plain] = {}
     if isinstance(plain, dict):
-        fields = {key: _escape(plain[key]) for key in _SAME if key in plain}
+        fields = {key: plain[key] for key in _SAME if key in plain}
     fields["restart"] = service.restart + (f":{service.restart_attempts}" if service.restart_attempts else "")
     fields["ports"] = [_port(port) for port in service.ports if port.published != "-"]
     fields["expose"] = [f"{port.target}/{port.protocol}" for port in service.ports if port.published == "-"]
@@ -59,7 +59,9 @@ def _service(service: Service, networks: Mapping[str, str], volumes: Mapping[str
         fields["stop_grace_period"] = _duration(service.stop_grace_period)
     fields |= _limits(service.limits)
     fields["pull_policy"] = "" if service.pull_policy == "missing" else service.pull_policy
-    return _without_empty(fields)
+    # An empty one takes the image's away, so it says something.
+    emptied: dict[str, Plain] = {key: [] for key in ("command", "entrypoint") if getattr(service, key) == ()}
+    return _without_empty(fields) | emptied
 
 
 def _healthcheck(check: Healthcheck) -> Plain:
@@ -67,7 +69,7 @@ def _healthcheck(check: Healthcheck) -> Plain:
         return {"disable": True}
     times = {"interval": check.interval, "timeout": check.timeout, "start_period": check.start_period}
     fields: dict[str, Plain] = {key: _duration(value) for key, value in times.items() if value is not None}
-    return _without_empty({"test": [_escape(word) for word in check.test], **fields, "retries": check.retries})
+    return _without_empty({"test": list(check.test), **fields, "retries": check.retries})
 
 
 def _limits(limits: Limits) -> dict[str, Plain]:
@@ -114,7 +116,7 @@ def _named(name: str, external: bool, labels: Mapping[str, str]) -> dict[str, Pl
 
 
 def _duration(value: float) -> str:
-    return f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms"
+    return f"{value:.9f}".rstrip("0").rstrip(".") + "s" if value >= 1 else f"{value * 1000:g}ms"
 
 
 def _escape(value: Plain) -> Plain:

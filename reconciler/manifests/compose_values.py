@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from reconciler.manifests.fields import (
     boolean,
@@ -17,15 +18,18 @@ from reconciler.manifests.fields import (
     text_map,
     texts,
 )
-from reconciler.manifests.node import Node
+from reconciler.manifests.node import Node, excerpt
 from reconciler.manifests.problems import Problems
 from reconciler.model import Condition, Dependency, Healthcheck, Logging, Port, Ulimit, Update
 
 # Compose Specification, "ports", short syntax: [[HOST_IP:]HOST_PORT:]CONTAINER_PORT[/PROTOCOL], each maybe a range.
 _PORT = re.compile(
     r"(?:(?:(?P<ip>\[[0-9a-fA-F:]+\]|\d{1,3}(?:\.\d{1,3}){3}):)?(?P<published>\d{1,5}(?:-\d{1,5})?)?:)?"
-    r"(?P<target>\d{1,5})(?:-(?P<last>\d{1,5}))?(?:/(?P<protocol>tcp|udp|sctp))?"
+    r"(?P<target>\d{1,5})(?:-(?P<last>\d{1,5}))?(?:/(?P<protocol>tcp|udp|sctp))?",
+    re.ASCII,
 )
+_PUBLISHED = re.compile(r"([0-9]{1,5}(-[0-9]{1,5})?)?")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _MAX_PORT = 65535
 
 
@@ -52,14 +56,14 @@ def _port(node: Node, problems: Problems) -> tuple[Port, ...]:
         return _long_port(node, problems)
     match = _PORT.fullmatch(text(node, "ports", problems))
     if match is None:
-        problems.add(node.place, f"`ports` has {node.value!r}", "write [[ADDRESS:]HOST:]CONTAINER[/tcp|udp]")
+        problems.add(node.place, f"`ports` has {excerpt(node)}", "write [[ADDRESS:]HOST:]CONTAINER[/tcp|udp]")
         return ()
     first, last = int(match["target"]), int(match["last"] or match["target"])
     published = _published(match["published"] or "", last - first + 1)
     if not 0 < first <= last <= _MAX_PORT or published is None:
-        problems.add(node.place, f"`ports` has the range {node.value!r}", "ports are 1 to 65535, ranges of one length")
+        problems.add(node.place, f"`ports` has the range {excerpt(node)}", "ports are 1 to 65535, ranges of one length")
         return ()
-    address = (match["ip"] or "").strip("[]")
+    address = _address((match["ip"] or "").strip("[]"), node, problems)
     protocol = match["protocol"] or "tcp"
     return tuple(Port(first + n, protocol, outside, address) for n, outside in enumerate(published))
 
@@ -69,6 +73,8 @@ def _published(written: str, count: int) -> list[str] | None:
     if not written:
         return [""] * count
     first, _, last = written.partition("-")
+    if int(last or first) > _MAX_PORT:
+        return None
     span = int(last or first) - int(first) + 1
     if count == 1 and span >= 1:
         return [written]
@@ -85,11 +91,26 @@ def _long_port(node: Node, problems: Problems) -> tuple[Port, ...]:
     read = {
         key: text(fields[key], key, problems) for key in ("published", "protocol", "host_ip", "mode") if key in fields
     }
-    if not 0 < target <= _MAX_PORT or not re.fullmatch(r"(\d{1,5}(-\d{1,5})?)?", read.get("published", "")):
+    published = read.get("published", "")
+    if not 0 < target <= _MAX_PORT or not _PUBLISHED.fullmatch(published) or _published(published, 1) is None:
         problems.add(node.place, "a port that is no port", "ports are 1 to 65535")
+    if read.get("mode", "ingress") not in ("ingress", "host"):
+        problems.add(
+            fields["mode"].place, f"the mode {read['mode']!r}", "use ingress or host; on one device they are the same"
+        )
     if read.get("protocol", "tcp") not in ("tcp", "udp", "sctp"):
         problems.add(fields["protocol"].place, f"the protocol {read['protocol']!r}", "use tcp, udp or sctp")
-    return (Port(target, read.get("protocol", "tcp"), read.get("published", ""), read.get("host_ip", "")),)
+    address = _address(read.get("host_ip", ""), fields.get("host_ip", node), problems)
+    return (Port(target, read.get("protocol", "tcp"), published, address),)
+
+
+def _address(written: str, node: Node, problems: Problems) -> str:
+    try:
+        if written:
+            ip_address(written)
+    except ValueError:
+        problems.add(node.place, f"`ports` has the address {written!r}", "write an IPv4 or IPv6 address")
+    return written
 
 
 def exposed(node: Node, name: str, problems: Problems) -> tuple[Port, ...]:
@@ -97,7 +118,11 @@ def exposed(node: Node, name: str, problems: Problems) -> tuple[Port, ...]:
     found = []
     for written in texts(node, name, problems):
         number_, _, protocol = written.partition("/")
-        if not number_.isdigit() or not 0 < int(number_) <= _MAX_PORT or protocol not in ("", "tcp", "udp", "sctp"):
+        if (
+            not _NUMBER.fullmatch(number_)
+            or not 0 < int(number_) <= _MAX_PORT
+            or protocol not in ("", "tcp", "udp", "sctp")
+        ):
             problems.add(node.place, f"`expose` has {written!r}", "write PORT or PORT/udp")
             continue
         found.append(Port(int(number_), protocol or "tcp", "-"))
@@ -172,9 +197,9 @@ def restart(node: Node, name: str, problems: Problems) -> tuple[str, int]:
     """The restart policy and its attempts (`on-failure:3`)."""
     policy, colon, attempts = text(node, name, problems).partition(":")
     known = policy in ("no", "always", "on-failure", "unless-stopped")
-    if not known or (colon and (policy != "on-failure" or not attempts.isdigit())):
+    if not known or (colon and (policy != "on-failure" or not _NUMBER.fullmatch(attempts))):
         problems.add(
-            node.place, f"`restart` is {node.value!r}", "use no, always, unless-stopped, on-failure or on-failure:N"
+            node.place, f"`restart` is {excerpt(node)}", "use no, always, unless-stopped, on-failure or on-failure:N"
         )
         return "no", 0
     return policy, int(attempts or 0)
@@ -191,9 +216,10 @@ def resource_limits(node: Node, problems: Problems) -> dict[str, float | int]:
         readers = {"cpus": number, "memory": size_in_bytes, "pids": integer}
         found |= {key: readers[key](child, key, problems) for key, child in limits.items() if key in readers}
     if "reservations" in fields:
+        reservations = mapping(fields["reservations"], "reservations", problems)
         check_keys(fields["reservations"], ("memory",), "`reservations`", problems)
-        if "memory" in fields["reservations"].entries:
-            found["memory_reservation"] = size_in_bytes(fields["reservations"].entries["memory"], "memory", problems)
+        if "memory" in reservations:
+            found["memory_reservation"] = size_in_bytes(reservations["memory"], "memory", problems)
     return found
 
 

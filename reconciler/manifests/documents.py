@@ -114,7 +114,8 @@ def parse_device(node: Node, problems: Problems) -> Device:
             fields["identity"].place, "`identity` is no public key", "write a line such as `ssh-ed25519 AAAA...`"
         )
     allow_empty = "allowEmpty" in fields and boolean(fields["allowEmpty"], "allowEmpty", problems)
-    return Device(name, node.place, labels, _source(name, "device", fields, problems), identity, allow_empty)
+    # No tier has an empty name, so what the device itself says is never in conflict with a layer.
+    return Device(name, node.place, labels, _source(name, "", fields, problems), identity, allow_empty)
 
 
 def _envelope(node: Node, kind: str, problems: Problems) -> tuple[str, Mapping[str, str], Node]:
@@ -139,7 +140,7 @@ def _envelope(node: Node, kind: str, problems: Problems) -> tuple[str, Mapping[s
 
 def _spec(spec: Node, allowed: tuple[str, ...], problems: Problems) -> Mapping[str, Node]:
     fields = mapping(spec, "spec", problems)
-    for key in _NOT_YET.keys() & fields.keys():
+    for key in [key for key in fields if key in _NOT_YET]:
         problems.add(fields[key].key, f"`{key}` is not supported", _NOT_YET[key])
     check_keys(spec, (*allowed, *_NOT_YET), "`spec`", problems)
     return fields

@@ -12,20 +12,23 @@ from reconciler.manifests.problems import Problems
 Value = TypeVar("Value")
 
 # Go's time.ParseDuration, which Compose uses.
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")  # Go accepts the micro sign
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})(ns|us|µs|ms|s|m|h)")  # Go accepts the micro sign
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgtp]?)(i?b)?", re.IGNORECASE)
+_BYTES = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([bkmgtp]?)(i?b)?", re.IGNORECASE)
 _POWERS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+# Guessing what was meant is slow, and a file with more unknown keys in one place is of another kind.
+_MOST_UNKNOWN = 50
+# The Engine's own numbers end here.
+_MAX_SIZE = 2**63
 
 
 def check_keys(node: Node, allowed: Collection[str], owner: str, problems: Problems) -> None:
     """Every key must be one of these, or an `x-` extension; a near miss is suggested."""
-    for key, child in node.entries.items():
-        if key in allowed or key.startswith("x-"):
-            continue
+    unknown = [key for key in node.entries if key not in allowed and not key.startswith("x-")]
+    for key in unknown[:_MOST_UNKNOWN]:
         near = difflib.get_close_matches(key, allowed, 1)
-        advice = f"did you mean `{near[0]}`?" if near else f"allowed are {', '.join(sorted(allowed))}"
-        problems.add(child.key, f"unknown key `{key}` in {owner}", advice)
+        advice = f"did you mean `{near[0]}`?" if near else f"allowed are {', '.join(sorted(allowed)) or 'none'}"
+        problems.add(node.entries[key].key, f"unknown key `{key}` in {owner}", advice)
 
 
 def scalar_text(node: Node) -> str:
@@ -96,10 +99,11 @@ def seconds(node: Node, name: str, problems: Problems) -> float:
 def size_in_bytes(node: Node, name: str, problems: Problems) -> int:
     """A size such as `64m`, in bytes; units are powers of 1024, as in Compose."""
     match = _BYTES.fullmatch(str(node.value)) if is_scalar(node) and not isinstance(node.value, bool) else None
-    if match is None:
+    size = int(float(match[1]) * 1024 ** _POWERS[match[2].lower()]) if match else _MAX_SIZE
+    if size >= _MAX_SIZE:
         problems.expected(node, name, "a size such as `64m` or `1g`")
         return 0
-    return int(float(match[1]) * 1024 ** _POWERS[match[2].lower()])
+    return size
 
 
 def texts(node: Node, name: str, problems: Problems) -> tuple[str, ...]:

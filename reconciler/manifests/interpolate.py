@@ -3,13 +3,15 @@
 import re
 from collections.abc import Mapping
 
-from reconciler.manifests.node import Node
+from reconciler.manifests.node import Node, walk
 from reconciler.manifests.problems import Problems
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATORS = (":-", ":?", ":+", "-", "?", "+")
 # Nested defaults deeper than this are a mistake or an attack; each level is one call of a function.
 _MAX_NESTING = 16
+# One long value, named in a thousand places, would fill the memory of a small device.
+MAX_GROWTH = 16 * 1024 * 1024
 
 
 class InterpolationError(Exception):
@@ -22,6 +24,14 @@ class InterpolationError(Exception):
 
 def interpolate(node: Node, variables: Mapping[str, str], problems: Problems) -> Node:
     """The node with every variable in its text values replaced. Keys are left alone, as Compose does."""
+    longest = max(map(len, variables.values()), default=0)
+    if longest * sum(child.value.count("$") for _, child in walk(node) if isinstance(child.value, str)) > MAX_GROWTH:
+        problems.add(node.place, f"variables could make this over {MAX_GROWTH} characters long", "shorten the values")
+        return node
+    return _interpolated(node, variables, problems)
+
+
+def _interpolated(node: Node, variables: Mapping[str, str], problems: Problems) -> Node:
     value = node.value
     if isinstance(value, str) and "$" in value:
         try:
@@ -31,10 +41,10 @@ def interpolate(node: Node, variables: Mapping[str, str], problems: Problems) ->
             return node._replace(value="")
     if node.is_mapping:
         return node._replace(
-            value={key: interpolate(child, variables, problems) for key, child in node.entries.items()}
+            value={key: _interpolated(child, variables, problems) for key, child in node.entries.items()}
         )
     if node.is_list:
-        return node._replace(value=tuple(interpolate(child, variables, problems) for child in node.elements))
+        return node._replace(value=tuple(_interpolated(child, variables, problems) for child in node.elements))
     return node
 
 

@@ -35,8 +35,10 @@ def variables_of(device: Device, sources: Iterable[Source], problems: Problems) 
     setters: dict[tuple[str, str], Node] = {}
     for source in sources:
         for name, node in source.variables.items():
+            if name == DEVICE_VARIABLE:
+                problems.add(node.key, f"the variable `{name}` is set by us", "choose another name")
             earlier = setters.get((source.tier, name))
-            if earlier is not None and earlier.value != node.value:
+            if earlier is not None and scalar_text(earlier) != scalar_text(node):
                 advice = "two layers of one tier must not both set it: move one to another tier"
                 problems.add(node.place, f"the variable `{name}` is also set at {earlier.place}", advice)
             setters[source.tier, name] = node

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from reconciler.model import Place
 
+# Everything here that walks a tree calls itself for each level.
+MAX_DEPTH = 32
+
 Scalar = None | bool | int | float | str
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 
@@ -87,6 +90,15 @@ def walk(node: Node, pointer: str = "") -> Iterator[tuple[str, Node]]:
         yield from walk(child, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
     for index, child in enumerate(node.elements):
         yield from walk(child, f"{pointer}/{index}")
+
+
+def depth(node: Node) -> int:
+    """How many mappings and lists lie inside of each other, counting one further than MAX_DEPTH at most."""
+    level, count = [node], 0
+    while count <= MAX_DEPTH and (level := [current for current in level if current.is_mapping or current.is_list]):
+        count += 1
+        level = [child for current in level for child in (*current.entries.values(), *current.elements)]
+    return count
 
 
 def size(node: Node, limit: int) -> int:

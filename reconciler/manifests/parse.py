@@ -12,13 +12,12 @@ from typing import Any
 import yaml
 
 from reconciler.errors import ManifestError, Problem, ProblemKind
-from reconciler.manifests.node import Node, Scalar, size
+from reconciler.manifests.node import MAX_DEPTH, Node, Scalar, depth, size
 from reconciler.model import Place
 
 # Each limit is some 10 times what the largest file of our survey of 373 Compose files needs.
 MAX_BYTES = 1024 * 1024
 MAX_EVENTS = 50_000
-MAX_DEPTH = 32
 # Nodes that aliases may add to a document: nine levels of nine aliases would otherwise be a billion of them.
 MAX_COPIES = 10_000
 
@@ -29,7 +28,7 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 # A leading zero is octal to some and decimal to others, so such a number stays the text that it is (`mode: 0440`).
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _BASED_INTEGER = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,32}|[0-9]{1,32}\.[0-9]{0,32}|[0-9]{1,32}(?=[eE]))([eE][-+]?[0-9]{1,3})?")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,32}|[0-9]{1,32}\.[0-9]{0,32}|[0-9]{1,32}(?=[eE]))([eE][-+]?[0-9]{1,2})?")
 
 
 def parse(data: bytes, file: str) -> Node:
@@ -51,7 +50,8 @@ def parse(data: bytes, file: str) -> Node:
         what = error.problem or error.context or "not YAML"
         raise _refused(place, f"not YAML: {what}", "check indentation, quotes and brackets here") from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
+        # libyaml counts bytes.
+        line = data.count(b"\n", 0, error.position) + 1
         raise _refused(Place(file, line, 1), f"not YAML: {error.reason}", "remove the character") from error
 
 
@@ -117,7 +117,7 @@ class _Builder:
         return self.root
 
     def _take(self, event: Any, place: Place) -> None:
-        if getattr(event, "tag", None) is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == "!"):
+        if getattr(event, "tag", None) is not None:
             raise _refused(
                 place, f"the tag {event.tag!r}", "remove it: values get their type from how they are written"
             )
@@ -142,10 +142,9 @@ class _Builder:
     def _key(self, frame: _Frame, event: Any, value: Scalar, place: Place) -> None:
         if not isinstance(value, str):
             raise _refused(place, f"the key {event.value!r} is not text", f'write "{event.value}" in quotes')
-        if value in frame.entries:
-            raise _refused(
-                place, f"the key {value!r} a second time", f"the first is in line {frame.entries[value].key.line}"
-            )
+        first = frame.merges[0] if value == "<<" and frame.merges else frame.entries.get(value)
+        if first is not None:
+            raise _refused(place, f"the key {value!r} a second time", f"the first is in line {first.key.line}")
         frame.pending = (value, place)
 
     def _open(self, event: Any, place: Place) -> None:
@@ -165,6 +164,8 @@ class _Builder:
         self.copies += self.sizes[name]
         if self.copies > MAX_COPIES:
             raise _refused(place, f"aliases that copy more than {MAX_COPIES} values", "write fewer aliases")
+        if len(self.stack) + depth(target) > MAX_DEPTH:
+            raise _refused(place, f"nested more than {MAX_DEPTH} deep", "flatten the document")
         self._add(target._replace(key=self._key_place(place)), None)
 
     def _key_place(self, place: Place) -> Place:

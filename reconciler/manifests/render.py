@@ -15,8 +15,8 @@ from reconciler.manifests.compose import parse_app
 from reconciler.manifests.compose_forms import normalise
 from reconciler.manifests.documents import Device, Fleet, Layer, Patch, parse_device, parse_fleet, parse_layer
 from reconciler.manifests.interpolate import interpolate
-from reconciler.manifests.layers import apps_of, patches_of, sources_of, variables_of
-from reconciler.manifests.merge import PatchFailed, apply_merge, apply_patch
+from reconciler.manifests.layers import DEVICE_VARIABLE, apps_of, patches_of, sources_of, variables_of
+from reconciler.manifests.merge import PatchFailed, apply_checked, apply_merge
 from reconciler.manifests.node import Node
 from reconciler.manifests.parse import parse
 from reconciler.manifests.problems import Problems
@@ -108,7 +108,7 @@ class FleetFiles:
         problems.raise_if_any()
         rendered, broken = [], Problems()
         for app, asked_at in apps.items():
-            own = Problems()
+            own = Problems({value: name for name, value in variables.items() if name != DEVICE_VARIABLE})
             result = self._app(app, asked_at, patches[app], variables, own)
             broken.extend(own.found)
             if result is not None and not own:
@@ -180,7 +180,9 @@ def _is_yaml(path: str, problems: Problems) -> bool:
 def _patched(document: Node, patch: Patch, problems: Problems) -> Node:
     """The Compose document with one patch applied, or as it was, with a problem."""
     services = document.entries.get("services")
-    target = services.entries.get(patch.service) if services and patch.service else document
+    target: Node | None = document
+    if patch.service:
+        target = services.entries.get(patch.service) if services else None
     if target is None:
         if not patch.optional:
             known = ", ".join(services.entries) if services else "none"
@@ -188,7 +190,7 @@ def _patched(document: Node, patch: Patch, problems: Problems) -> Node:
             problems.add(patch.place, f"`{patch.app}` has no service `{patch.service}`", advice, ProblemKind.PATCH)
         return document
     try:
-        changed = apply_merge(target, patch.body) if patch.is_merge else apply_patch(target, patch.body)
+        changed = apply_merge(target, patch.body) if patch.is_merge else apply_checked(target, patch.body)
     except PatchFailed as error:
         name = f"{patch.app}/{patch.service}" if patch.service else patch.app
         advice = "see what the layers before leave there with `fleet render`"
@@ -203,12 +205,12 @@ def _patched(document: Node, patch: Patch, problems: Problems) -> Node:
 def _without_unset(document: Node, variables: dict[str, str]) -> Node:
     """An environment entry without a value takes the variable's, and is left out when there is none (as in Compose)."""
     services = document.entries.get("services")
-    if services is None:
+    if services is None or not services.is_mapping:
         return document
     changed = dict(services.entries)
     for name, service in services.entries.items():
         environment = service.entries.get("environment")
-        if environment is not None:
+        if environment is not None and environment.is_mapping:
             kept = {
                 # `$` is doubled because the text is interpolated once more.
                 key: node._replace(value=variables[key].replace("$", "$$")) if node.value is None else node

@@ -64,4 +64,6 @@ def _expression(node: Node, problems: Problems) -> Requirement:
     values = texts(fields["values"], "values", problems) if "values" in fields else ()
     if operator in ("In", "NotIn") and not values:
         problems.add(node.place, f"`{operator}` needs `values`", "list at least one")
+    if operator in ("Exists", "DoesNotExist") and values:
+        problems.add(fields["values"].key, f"`{operator}` takes no `values`", "remove them, or use In or NotIn")
     return Requirement(text(fields["key"], "key", problems), operator, values)

@@ -159,8 +159,11 @@ class Service:
 
     @property
     def may_finish(self) -> bool:
-        """Is exit code 0 success rather than a fault? So for jobs, which no restart policy starts again after it."""
-        return self.restart in ("no", "on-failure")
+        """Is this a job, so that exit code 0 is success? Nothing starts it again, and nobody asks it anything.
+
+        `restart: "no"` is Compose's default, so it alone does not make a job of a server that somebody stopped.
+        """
+        return self.restart in ("no", "on-failure") and not self.ports and self.healthcheck is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,10 @@ class Container:
     health: str = ""
     exit_code: int | None = None
     networks: frozenset[str] = frozenset()
+    # Those of them that were removed and made anew since: the container knows an id that is gone.
+    stale_networks: frozenset[str] = frozenset()
+    # Volumes without a name of their own, by where they are mounted.
+    anonymous_volumes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_running(self) -> bool:

@@ -63,7 +63,9 @@ class Report:
     apps: tuple[AppReport, ...] = ()
     steps: tuple[str, ...] = ()
     versions: Versions = Versions()
+    heartbeat_seconds: float = 0.0
     disk_free_bytes: int | None = None
+    is_shortened: bool = False
 
     def differs_from(self, other: "Report | None") -> bool:
         """Is there news in it? The time, the free disk and the steps of a quiet pass are none."""

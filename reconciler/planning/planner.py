@@ -6,18 +6,19 @@ from reconciler.errors import ReconcilerError
 from reconciler.model import App, Condition, Container, DesiredState, Network, ObservedNetwork, ObservedState, Service
 from reconciler.model.image import listed_name
 from reconciler.planning.fingerprint import changed_fields, network_fingerprint
+from reconciler.planning.gone import gone_apps, gone_networks, gone_services
 from reconciler.planning.order import in_order
 from reconciler.planning.service_plan import ServicePlan, has_finished, plan_service
 from reconciler.planning.steps import (
     HEALING,
     AwaitCompleted,
     AwaitHealthy,
+    CreateContainer,
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
     Plan,
     PullImage,
-    RemoveContainer,
     RemoveNetwork,
     Step,
     StopContainer,
@@ -41,16 +42,27 @@ def make_plan(desired: DesiredState, observed: ObservedState) -> Plan:
             advice="select the device by a layer with `apps:`, or say `allowEmpty: true` in the device's file",
         )
     prepared = {app.name: _prepare(app, observed) for app in desired.apps}
-    anew, observed = _changed_networks(desired.apps, observed)
+    gone, observed = gone_apps(desired, observed)
+    anew, observed = _changed_networks(desired, observed)
     changed = {app.name: _app_steps(app, observed) for app in desired.apps}
+    # The image of a container that exists is missed only when it must be created anew: it can wait until the end.
+    unhurried = [step for name, own in prepared.items() for step in own if not _is_needed(step, changed[name])]
+    prepared = {name: [step for step in own if step not in unhurried] for name, own in prepared.items()}
     healing = [] if anew else [name for name in changed if not prepared[name] and _only_heals(changed[name])]
     preparing = [step for steps in prepared.values() for step in steps]
     steps = [step for name in healing for step in changed[name]]
     steps += [step for step in preparing if isinstance(step, PullImage)]
     steps += [step for step in preparing if not isinstance(step, PullImage)]
-    steps += anew
+    # Before the others change: they may take a name or a port that becomes free.
+    steps += gone + anew
     steps += [step for name, own in changed.items() if name not in healing for step in own]
-    return Plan((*steps, *_removals(desired, observed)))
+    return Plan((*steps, *gone_networks(desired, observed), *unhurried))
+
+
+def _is_needed(preparing: Step, changing: list[Step]) -> bool:
+    """Must this step come before the app changes? All must but pulls of images of which no container is created."""
+    created = {step.service.image for step in changing if isinstance(step, CreateContainer)}
+    return not isinstance(preparing, PullImage) or preparing.image in created
 
 
 def _only_heals(steps: list[Step]) -> bool:
@@ -74,9 +86,10 @@ def _prepare(app: App, observed: ObservedState) -> list[Step]:
     for config in app.configs:
         if config.digest not in observed.configs:
             steps.append(StoreConfig(app.name, f"{app.name} config {config.digest[:12]}", "not on the device", config))
-    names = {network.name for network in observed.networks}
+    # A network of this name that is not ours is not taken for it: creating it fails, and says so.
+    names = {network.name for network in observed.networks if network.app}
     for network in app.networks:
-        if not network.external and network.name not in names:
+        if not network.external and network.name not in names and not _users(network, observed):
             steps.append(_create_network(app, network, "not on the device"))
     volumes = {volume.name for volume in observed.volumes}
     for volume in app.volumes:
@@ -92,25 +105,24 @@ def _create_network(app: App, network: Network, cause: str) -> CreateNetwork:
 
 def _app_steps(app: App, observed: ObservedState) -> list[Step]:
     """The services in order, each after what it waits for; then the waits that remain; then the clearing up."""
-    steps: list[Step] = []
     seen = {service.name: _containers(app, service, observed) for service in app.services}
-    plans: dict[str, ServicePlan] = {}
-    waited: set[str] = set()
-    for service in in_order(app):
-        plan = plan_service(app, service, seen[service.name], observed)
-        plans[service.name] = plan
+    ordered = in_order(app)
+    plans = {service.name: plan_service(app, service, seen[service.name], observed) for service in ordered}
+    steps, cleanup = gone_services(app, observed, in_the_way=any(plan.starts for plan in plans.values()))
+    waited: dict[tuple[str, Condition], bool] = {}
+    for service in ordered:
+        plan = plans[service.name]
         if plan.starts:
             steps += _waits_before(app, service, plans, seen, waited)
         steps += plan.steps
         if plan.replaces:
             steps.append(_await_healthy(app, service, plan.address, "before what it replaces is removed"))
-            waited.add(service.name)
-    for service in in_order(app):
+            waited[service.name, Condition.HEALTHY] = True
+    for service in ordered:
         plan = plans[service.name]
-        if plan.starts and service.name not in waited:
+        if plan.starts and service.name not in {name for name, _ in waited}:
             steps.append(_await_healthy(app, service, plan.address, "started"))
-    steps += [step for plan in plans.values() for step in plan.cleanup]
-    return steps + _gone_services(app, observed)
+    return [*steps, *(step for plan in plans.values() for step in plan.cleanup), *cleanup]
 
 
 def _containers(app: App, service: Service, observed: ObservedState) -> tuple[Container, ...]:
@@ -126,13 +138,20 @@ def _waits_before(
     service: Service,
     plans: dict[str, ServicePlan],
     seen: dict[str, tuple[Container, ...]],
-    waited: set[str],
+    waited: dict[tuple[str, Condition], bool],
 ) -> list[Step]:
-    """The waits that `depends_on` asks for before this service may start, those apart that hold already."""
+    """The waits that `depends_on` asks for before this service may start, those apart that hold already.
+
+    `waited` are the waits that are planned, and whether each is required.
+    """
     steps: list[Step] = []
     for dependency in service.depends_on:
-        needed, plan = app.service(dependency.service), plans.get(dependency.service)
-        if needed is None or plan is None or needed.name in waited or dependency.condition is Condition.STARTED:
+        needed = app.service(dependency.service)
+        if needed is None or dependency.condition is Condition.STARTED:
+            continue
+        plan = plans[needed.name]
+        done = waited.get((needed.name, dependency.condition))
+        if done or (done is not None and not dependency.required):
             continue
         serving = next((c for c in seen[needed.name] if c.id == plan.address), None)
         cause = f"{service.name} depends on it"
@@ -142,28 +161,44 @@ def _waits_before(
                 steps.append(AwaitCompleted(app.name, subject, cause, plan.address, needed, dependency.required))
         elif plan.starts or serving is None or serving.health != "healthy":
             steps.append(_await_healthy(app, needed, plan.address, cause, dependency.required))
-        waited.add(needed.name)
+        waited[needed.name, dependency.condition] = dependency.required
     return steps
 
 
-def _changed_networks(apps: tuple[App, ...], observed: ObservedState) -> tuple[list[Step], ObservedState]:
-    """Make changed networks anew, and the state as it will be then: their containers stopped, and apart from them.
+def _changed_networks(desired: DesiredState, observed: ObservedState) -> tuple[list[Step], ObservedState]:
+    """Make networks anew, and the state as it will be then: their containers stopped, and apart from them.
 
     The Engine cannot change a network, nor remove one with endpoints; the containers survive, and join the new one.
+    One that is gone is made anew as well when containers know it: they know its id, and would not join another's.
     """
     steps: list[Step] = []
-    for app in apps:
+    ours = {app.name for app in desired.apps}
+    for app in desired.apps:
         for network in app.networks:
-            found = next((n for n in observed.networks if n.name == network.name and n.app == app.name), None)
-            if found is not None and not network.external and found.fingerprint != network_fingerprint(network):
-                users = [container for container in observed.containers if network.name in container.networks]
+            named = [n for n in observed.networks if n.name == network.name]
+            found = min(named, key=lambda n: n.app != app.name, default=None)
+            users = _users(network, observed)
+            # A user that nobody describes could not be brought back to the network.
+            if _must_be_made_anew(app, network, found, users) and ours.issuperset(user.app for user in users):
                 steps += _make_anew(app, network, found, users)
                 apart = {user.id: _apart(user, network.name) for user in users}
                 observed = replace(observed, containers=tuple(apart.get(c.id, c) for c in observed.containers))
     return steps, observed
 
 
-def _make_anew(app: App, network: Network, found: ObservedNetwork, users: list[Container]) -> list[Step]:
+def _users(network: Network, observed: ObservedState) -> list[Container]:
+    return [container for container in observed.containers if network.name in container.networks]
+
+
+def _must_be_made_anew(app: App, network: Network, found: ObservedNetwork | None, users: list[Container]) -> bool:
+    if network.external:
+        return False
+    if found is None:
+        return bool(users)
+    return found.app == app.name and found.fingerprint != network_fingerprint(network)
+
+
+def _make_anew(app: App, network: Network, found: ObservedNetwork | None, users: list[Container]) -> list[Step]:
     steps: list[Step] = []
     why = f"network {network.name} is made anew"
     for user in users:
@@ -171,6 +206,8 @@ def _make_anew(app: App, network: Network, found: ObservedNetwork, users: list[C
         if user.is_running:
             steps.append(StopContainer(app.name, subject, why, user.id))
         steps.append(DisconnectNetwork(app.name, subject, why, user.id, network.name))
+    if found is None:
+        return [*steps, _create_network(app, network, "not on the device")]
     cause = f"{', '.join(changed_fields(found.fingerprint, network_fingerprint(network)))} changed"
     steps.append(RemoveNetwork(app.name, f"{app.name} network {network.name}", cause, found.id))
     return [*steps, _create_network(app, network, cause)]
@@ -178,34 +215,3 @@ def _make_anew(app: App, network: Network, found: ObservedNetwork, users: list[C
 
 def _apart(user: Container, network: str) -> Container:
     return replace(user, networks=user.networks - {network}, state="exited" if user.is_running else user.state)
-
-
-def _gone_services(app: App, observed: ObservedState) -> list[Step]:
-    names = {service.name for service in app.services}
-    gone = [container for container in observed.of_app(app.name) if container.service not in names]
-    return [step for container in gone for step in _remove(container, "no longer in the Compose file")]
-
-
-def _remove(container: Container, cause: str) -> list[Step]:
-    subject = f"{container.app}/{container.service}"
-    stop = [StopContainer(container.app, subject, cause, container.id)] if container.is_running else []
-    return [*stop, RemoveContainer(container.app, subject, cause, container.id)]
-
-
-def _removals(desired: DesiredState, observed: ObservedState) -> list[Step]:
-    """What carries our label and this device's name, and is wanted no more. Volumes stay."""
-    if not desired.is_whole:
-        return []
-    wanted = {app.name for app in desired.apps} | desired.untouched
-    steps = [
-        step
-        for container in observed.containers
-        if container.app not in wanted
-        for step in _remove(container, "the app is no longer wanted")
-    ]
-    networks = {network.name for app in desired.apps for network in app.networks}
-    for network in observed.networks:
-        if network.app and network.app not in desired.untouched and network.name not in networks:
-            subject = f"{network.app} network {network.name}"
-            steps.append(RemoveNetwork(network.app, subject, "no longer wanted", network.id))
-    return steps

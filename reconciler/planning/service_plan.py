@@ -8,6 +8,9 @@ Three names tell every state in which power may have failed:
 
 So going back is no special case: when the wanted service is the earlier one again, `NAME.previous` is the container
 that matches it, and takes its name back.
+
+A container that we stop may exit with 0, as a finished job does. Only its name tells the two apart: it is called
+`NAME.previous` before it is stopped, and until it has been started again.
 """
 
 from collections.abc import Callable
@@ -27,6 +30,10 @@ from reconciler.planning.steps import (
     StopContainer,
     UnpauseContainer,
 )
+
+# What the Engine could not remove, or is removing: it can never run again.
+_LOST = ("dead", "removing")
+NEXT, PREVIOUS = ".next", ".previous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +59,10 @@ def plan_service(app: App, service: Service, containers: tuple[Container, ...], 
     draft.install(kept, fallback)
     if kept is not None:
         draft.heal(kept)
-    starts = kept is None or not (kept.is_running or has_finished(service, kept))
+    starts = kept is None or not (must_stop(kept) or (has_finished(service, kept) and not draft.comes_back(kept)))
     if starts:
         draft.add(StartContainer, draft.address, cause=_why_start(kept, draft.why))
+    draft.settle(kept)
     cleanup = (_change(RemoveContainer, app.name, service, fallback.id, cause="replaced"),) if fallback else ()
     return ServicePlan(draft.address, tuple(draft.steps), cleanup, starts, fallback is not None)
 
@@ -64,9 +72,16 @@ def has_finished(service: Service, container: Container) -> bool:
     return service.may_finish and container.state == "exited" and container.exit_code == 0
 
 
+def must_stop(container: Container) -> bool:
+    """Is there a process in it, running or paused? The Engine refuses to remove it before it is stopped."""
+    return container.is_running or container.state == "paused"
+
+
 def why_replaced(service: Service, containers: tuple[Container, ...], observed: ObservedState) -> str:
     """What differs between the container that serves and the one wanted, for people."""
     serving = _best(service, containers)
+    if serving.state in _LOST:
+        return f"was {serving.state}"
     fields = changed_fields(serving.fingerprint, fingerprint(service))
     told = [f"image {serving.image} -> {service.image}"] if "image" in fields else []
     rest = ", ".join(field for field in fields if field != "image")
@@ -82,7 +97,7 @@ def matches(service: Service, container: Container, observed: ObservedState) -> 
 
 
 def _kept(service: Service, containers: tuple[Container, ...], observed: ObservedState) -> Container | None:
-    alike = tuple(c for c in containers if matches(service, c, observed) and c.state not in ("dead", "removing"))
+    alike = tuple(c for c in containers if matches(service, c, observed) and c.state not in _LOST)
     return _best(service, alike) if alike else None
 
 
@@ -93,13 +108,19 @@ def _best(service: Service, containers: tuple[Container, ...]) -> Container:
 
 def _fallback(service: Service, kept: Container | None, others: list[Container]) -> Container | None:
     """The container to keep until the new one is well: the one that served before, if anything is being replaced."""
-    previous = next((c for c in others if c.name == f"{service.container_name}.previous"), None)
+    able = [c for c in others if c.state not in _LOST]
+    previous = next((c for c in able if is_set_aside(c, service.container_name)), None)
     if previous is not None:
         return previous
-    if kept is not None and kept.name != f"{service.container_name}.next":
+    if kept is not None and not kept.name.endswith(NEXT):
         return None
-    serving = [c for c in others if c.name != f"{service.container_name}.next"]
-    return _best(service, tuple(serving)) if serving else None
+    serving = tuple(c for c in able if not c.name.endswith(NEXT))
+    return _best(service, serving) if serving else None
+
+
+def is_set_aside(container: Container, final: str) -> bool:
+    """Did we put it aside for one that was to take over, perhaps under another name?"""
+    return container.name != final and container.name.endswith(PREVIOUS)
 
 
 def _fresh(app: App, service: Service) -> ServicePlan:
@@ -119,49 +140,63 @@ class _Draft:
     def __init__(self, app: str, service: Service, why: str) -> None:
         self.app, self.service, self.why = app, service, why
         self.final = service.container_name
+        self.next, self.previous = self.final + NEXT, self.final + PREVIOUS
         self.address = self.final
         self.steps: list[Step] = []
 
     def add(self, make: Callable[..., Step], *arguments: object, cause: str) -> None:
         self.steps.append(_change(make, self.app, self.service, *arguments, cause=cause))
 
-    def create(self, name: str) -> None:
+    def create(self, name: str, replaced: Container | None = None) -> None:
         """Create under this name, on the first network; Engines before 25 take only one at that call."""
-        self.add(CreateContainer, self.service, name, fingerprint(self.service), cause=self.why)
+        carried = tuple(sorted(replaced.anonymous_volumes.items())) if replaced else ()
+        self.add(CreateContainer, self.service, name, fingerprint(self.service), carried, cause=self.why)
         for attachment in self.service.networks[1:]:
             self.add(ConnectNetwork, name, self.service, attachment, cause=f"joins {attachment.network}")
 
     def make_room(self, kept: Container | None, others: list[Container], fallback: Container | None) -> None:
         """Create the new one first, then stop what runs beside it and remove what nobody needs."""
         discarded = [container for container in others if container is not fallback]
-        in_the_way = [c for c in discarded if c.name == f"{self.final}.next"] if kept is None else []
+        in_the_way = [c for c in discarded if c.state in _LOST or (kept is None and c.name == self.next)]
         for container in in_the_way:
-            self._discard(container, "left over from an update that was interrupted")
+            lost = f"was {container.state}"
+            self._discard(container, lost if container.state in _LOST else "left over from an interrupted update")
         if kept is None:
-            self.create(f"{self.final}.next")
-        if fallback is not None and (fallback.is_running or fallback.state == "paused"):
-            self.add(StopContainer, fallback.id, cause="replaced")
+            self.create(self.next, fallback or _best(self.service, tuple(others)))
+        if fallback is not None:
+            self._set_aside(fallback)
         for container in discarded:
             if container not in in_the_way:
                 self._discard(container, self.why or "not the wanted one")
 
+    def _set_aside(self, fallback: Container) -> None:
+        if fallback.name != self.previous:
+            self.add(RenameContainer, fallback.id, self.previous, cause="kept until the new one is healthy")
+        if must_stop(fallback):
+            self.add(StopContainer, fallback.id, cause="replaced")
+
     def _discard(self, container: Container, cause: str) -> None:
-        if container.is_running or container.state == "paused":
+        if must_stop(container):
             self.add(StopContainer, container.id, cause=cause)
         self.add(RemoveContainer, container.id, cause=cause)
 
     def install(self, kept: Container | None, fallback: Container | None) -> None:
-        """Give the wanted container its name; the one that had it keeps another."""
-        if fallback is not None and fallback.name == self.final:
-            self.add(RenameContainer, fallback.id, f"{self.final}.previous", cause="kept until the new one is healthy")
+        """Give the wanted container its name, which nobody has by now."""
         if kept is None:
-            self.add(RenameContainer, f"{self.final}.next", self.final, cause="takes over")
-        elif kept.name != self.final:
-            back = kept.name == f"{self.final}.previous"
-            cause = "comes back" if back else f"was renamed to {kept.name}" if fallback is None else "takes over"
+            self.add(RenameContainer, self.next, self.final, cause="takes over")
+        elif kept.name != self.final and not self.comes_back(kept):
+            cause = "takes over" if kept.name.endswith(NEXT) else f"was renamed to {kept.name}"
             self.add(RenameContainer, kept.id, self.final, cause=cause)
         if kept is not None:
             self.address = kept.id
+
+    def comes_back(self, kept: Container) -> bool:
+        return is_set_aside(kept, self.final)
+
+    def settle(self, kept: Container | None) -> None:
+        """One that comes back takes its name at last."""
+        if kept is not None and self.comes_back(kept):
+            self.add(RenameContainer, kept.id, self.final, cause="comes back")
 
     def heal(self, kept: Container) -> None:
         """Undo what was done to the container by hand."""
@@ -169,8 +204,10 @@ class _Draft:
         for network in sorted(kept.networks - wanted.keys()):
             if not (self.service.network_mode and network == self.service.network_mode):
                 self.add(DisconnectNetwork, kept.id, network, cause=f"network {network} was connected by hand")
-        for network in sorted(wanted.keys() - kept.networks):
-            cause = f"network {network} was disconnected"
+        for network in sorted(kept.stale_networks & wanted.keys()):
+            self.add(DisconnectNetwork, kept.id, network, cause=f"network {network} was made anew")
+        for network in sorted(wanted.keys() - (kept.networks - kept.stale_networks)):
+            cause = f"network {network} was {'made anew' if network in kept.stale_networks else 'disconnected'}"
             self.add(ConnectNetwork, kept.id, self.service, wanted[network], cause=cause)
         if kept.state == "paused":
             self.add(UnpauseContainer, kept.id, cause="was paused")
@@ -179,6 +216,8 @@ class _Draft:
 def _why_start(kept: Container | None, why: str) -> str:
     if kept is None:
         return why
+    if kept.state == "exited" and kept.exit_code is None:
+        return "was stopped"
     if kept.state == "exited":
         return f"had exited with {kept.exit_code}"
     return f"was {kept.state}"

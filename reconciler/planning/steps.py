@@ -87,11 +87,15 @@ class CreateVolume(_Change):
 
 @dataclass(frozen=True, slots=True)
 class CreateContainer(_Change):
-    """POST /containers/create, under this name."""
+    """POST /containers/create, under this name.
+
+    `carried` are the anonymous volumes of the container that it replaces, as (target, volume): data outlives a change.
+    """
 
     service: Service
     name: str
     fingerprint: str
+    carried: tuple[tuple[str, str], ...] = ()
     verb = "create"
 
 

@@ -4,7 +4,7 @@
 """
 
 from reconciler.repository.mirror import Mirror
-from reconciler.repository.objects import TreeRefused
+from reconciler.repository.objects import ObjectTooBig, TreeRefused
 from reconciler.repository.remote import Remote, check_branch
 from reconciler.repository.status_branch import Author, FoundReport, StatusBranch, read_reports, report_path
 
@@ -12,6 +12,7 @@ __all__ = [
     "Author",
     "FoundReport",
     "Mirror",
+    "ObjectTooBig",
     "Remote",
     "StatusBranch",
     "TreeRefused",

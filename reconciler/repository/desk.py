@@ -11,7 +11,7 @@ import git
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree
 from reconciler.repository.git import Git, complaint
-from reconciler.repository.objects import MAX_FILE_BYTES, read_tree, resolve
+from reconciler.repository.objects import MAX_FILE_BYTES, check_path, read_tree, resolve
 
 _FOLDERS = ("apps", "layers", "devices", "trust")
 
@@ -25,16 +25,22 @@ class Desk:
     @property
     def git_dir(self) -> Path:
         """The clone's object store. Raises GitError outside of a repository."""
+        return Path(self._repository.common_dir).resolve()
+
+    @property
+    def _repository(self) -> git.Repo:
+        advice = "clone the fleet repository, or use -C"
         try:
-            return Path(git.Repo(self.folder, search_parent_directories=True).common_dir).resolve()
+            repository = git.Repo(self.folder, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
-            raise GitError(
-                "not inside a Git repository", where=str(self.folder), advice="clone the fleet repository, or use -C"
-            ) from error
+            raise GitError("not inside a Git repository", where=str(self.folder), advice=advice) from error
+        if repository.working_tree_dir is None:
+            raise GitError("a bare repository", where=str(self.folder), advice=advice)
+        return repository
 
     def prefix(self) -> str:
         """Where in the repository the folder lies, with a slash behind, or nothing at its root."""
-        repository = git.Repo(self.folder, search_parent_directories=True)
+        repository = self._repository
         relative = self.folder.resolve().relative_to(Path(str(repository.working_tree_dir)).resolve())
         return "" if relative == Path() else f"{relative}/"
 
@@ -48,23 +54,35 @@ class Desk:
     def worktree(self) -> Tree:
         """The files as they lie in the folder, committed or not."""
         tree: dict[str, bytes] = {}
-        for path in sorted(self.folder.rglob("*")):
-            name = path.relative_to(self.folder).as_posix()
-            if not _is_ours(name) or path.is_dir():
+        for name in self._names():
+            check_path(name)
+            path = self.folder / name
+            if not _is_ours(name):
                 continue
-            if path.is_symlink() or path.stat().st_size > MAX_FILE_BYTES:
-                raise GitError("a link, or a file too big for a fleet repository", where=name, advice="remove it")
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
+                raise GitError("a link, no file, or one too big for a fleet repository", where=name, advice="remove it")
             tree[name] = path.read_bytes()
         return tree
 
+    def _names(self) -> list[str]:
+        """The files that a commit of the folder would hold; outside of a repository, all that lie there."""
+        try:
+            listed = self._repository.git.ls_files("-z", "--cached", "--others", "--exclude-standard", str(self.folder))
+        except GitError:
+            found = (p for p in self.folder.rglob("*") if p.is_symlink() or not p.is_dir())
+            return sorted(p.relative_to(self.folder).as_posix() for p in found)
+        prefix = self.prefix()
+        names = (name.removeprefix(prefix) for name in listed.split("\0") if name.startswith(prefix) and name)
+        return sorted(name for name in set(names) if (self.folder / name).is_symlink() or (self.folder / name).exists())
+
     def reports_ref(self, branch: str) -> str:
         """Where the clone keeps the status branch: as a remote's, or as its own where there is no remote."""
-        repository = git.Repo(self.folder, search_parent_directories=True)
+        repository = self._repository
         return f"refs/remotes/{repository.remotes[0].name}/{branch}" if repository.remotes else f"refs/heads/{branch}"
 
     def fetch_reports(self, branch: str) -> str:
         """Fetch the status branch from the clone's remote; the name of where it is. Raises RemoteUnavailable."""
-        repository = git.Repo(self.folder, search_parent_directories=True)
+        repository = self._repository
         name = self.reports_ref(branch)
         if not repository.remotes:
             return name

@@ -25,6 +25,8 @@ _OPTIONS = {
     "core.attributesFile": "/dev/null",
     "core.symlinks": "false",
     "core.commitGraph": "false",
+    # Reports are loose objects, which git leaves to the disk's good will by default: after a power cut they are empty.
+    "core.fsync": "all",
     "credential.helper": "",
     "fetch.recurseSubmodules": "false",
     "submodule.recurse": "false",
@@ -90,11 +92,26 @@ class Git:
         return {**_ENVIRONMENT, **path, "GIT_CONFIG_COUNT": str(len(options)), **dict(numbered)}
 
 
-def init_bare(git_dir: Path) -> None:
-    """Make a bare repository without templates, or leave the one that is there."""
-    if not (git_dir / "HEAD").exists():
-        git_dir.mkdir(parents=True, exist_ok=True)
-        Git(git_dir).run("init", "--bare", "--quiet", "--template=", "--initial-branch=main", str(git_dir))
+def init_bare(git_dir: Path, object_format: str = "sha1") -> None:
+    """Make a bare repository, or leave the one that is there, without the locks that a power cut left.
+
+    Only for a store that nobody else uses at the moment; the agent's lock on its state sees to that.
+    """
+    if (git_dir / "HEAD").exists():
+        for lock in (*git_dir.glob("*.lock"), *git_dir.glob("refs/**/*.lock")):
+            lock.unlink(missing_ok=True)
+        return
+    git_dir.mkdir(parents=True, exist_ok=True)
+    flags = ("--bare", "--quiet", "--template=", "--initial-branch=main", f"--object-format={object_format}")
+    Git(git_dir).run("init", *flags, str(git_dir))
+
+
+def set_aside(git_dir: Path) -> None:
+    """Move a damaged store away: it is a cache of the server's, and is fetched anew. The last damaged one is kept."""
+    damaged = git_dir.with_name(f"{git_dir.name}.damaged")
+    shutil.rmtree(damaged, ignore_errors=True)
+    if git_dir.exists():
+        git_dir.rename(damaged)
 
 
 def complaint(err: bytes) -> str:

@@ -2,15 +2,31 @@
 
 from pathlib import Path
 
-from reconciler.errors import RemoteUnavailable, UnknownRevision
+from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree, is_needed_by
 from reconciler.model import Revision
-from reconciler.repository.git import Git, complaint, init_bare
+from reconciler.repository.git import Git, complaint, init_bare, set_aside
 from reconciler.repository.objects import first_parents, read_objects, read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
 
 # More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
 MAX_CHAIN = 10_000
+
+
+# What git says of a store that cannot be read any more; the server's own words come behind "remote:".
+_OTHER_FORMAT = "mismatched algorithms"
+_DAMAGED = (
+    "is empty",
+    "is corrupt",
+    "not a git repository",
+    "bad object",
+    "unable to read",
+    "missing blob object",
+    "missing necessary objects",
+    "unresolved deltas",
+    "Could not read",
+    _OTHER_FORMAT,
+)
 
 
 class Mirror:
@@ -21,10 +37,37 @@ class Mirror:
         self._ref = f"refs/reconciler/{branch}"
 
     def fetch(self) -> Revision:
-        """Fetch the branch, and say where it is now. Raises RemoteUnavailable, or UnknownRevision without it."""
+        """Fetch the branch, and say where it is now. Raises RemoteUnavailable, or UnknownRevision without it.
+
+        A store that a power cut damaged, or that has another object format than the server's, is made anew.
+        """
         init_bare(self._git_dir)
-        fetch(self._git_dir, self._remote, self._branch, self._ref)
+        try:
+            self._fetch()
+        except GitError as error:
+            if not any(word in str(error) for word in _DAMAGED):
+                raise
+            set_aside(self._git_dir)
+            init_bare(self._git_dir, "sha256" if _OTHER_FORMAT in str(error) else "sha1")
+            self._fetch()
+        return self.seen()
+
+    def seen(self) -> Revision:
+        """Where the branch was at the last fetch. Raises UnknownRevision."""
         return Revision(self._branch, resolve(Git(self._git_dir), self._ref))
+
+    def pin(self, commit: str) -> None:
+        """Keep a commit in the store, wherever the branch goes."""
+        Git(self._git_dir).run("update-ref", f"refs/pinned/{self._branch}", commit)
+
+    def tidy(self) -> None:
+        """Pack what many reports left, once there is much of it; nothing is ever pruned that is not in a pack."""
+        Git(self._git_dir, {"gc.auto": "500", "gc.pruneExpire": "never", "gc.autoDetach": "false"}).run(
+            "gc", "--auto", "--quiet"
+        )
+
+    def _fetch(self) -> None:
+        fetch(self._git_dir, self._remote, self._branch, self._ref)
 
     def chain(self, new: str, old: str | None) -> list[tuple[str, bytes]]:
         """The commits that lead from `old` to `new` by first parents, oldest first, as (id, raw object)."""

@@ -44,20 +44,42 @@ def first_parents(git: Git, new: str, old: str | None, limit: int) -> list[str]:
     return out.decode().split()[::-1]
 
 
+class ObjectTooBig(GitError):
+    """An object over the limit, which was not read."""
+
+    def __init__(self, object_id: str, size: int) -> None:
+        self.object_id = object_id
+        super().__init__(f"OBJ_TOO_BIG: object {object_id[:12]} has {size} bytes, more than {MAX_FILE_BYTES}")
+
+
 def read_objects(git: Git, ids: Iterable[str], kind: str) -> list[bytes]:
-    """The content of each object, in order, by one `cat-file --batch`. Raises GitError for a missing one."""
+    """The content of each object, in order. Sizes are asked first, so that nothing huge is ever read.
+
+    Raises GitError for a missing one, ObjectTooBig.
+    """
     wanted = list(ids)
-    out = git.run("cat-file", "--batch", stdin="".join(f"{one}\n" for one in wanted).encode())
+    asked = "".join(f"{one}\n" for one in wanted).encode()
+    total = 0
+    for one, line in zip(wanted, git.run("cat-file", "--batch-check", stdin=asked).decode().splitlines(), strict=True):
+        size = _size(git, one, line, kind)
+        total += size
+        if size > MAX_FILE_BYTES or total > MAX_TREE_BYTES:
+            raise ObjectTooBig(one, size)
+    out = git.run("cat-file", "--batch", stdin=asked)
     contents, position = [], 0
     for one in wanted:
         end = out.index(b"\n", position)
-        parts = out[position:end].decode("utf-8", "replace").split(" ")
-        if len(parts) != 3 or parts[1] != kind:
-            raise GitError(f"object {one} is no {kind} here", where=str(git.git_dir), advice="fetch again")
-        size = int(parts[2])
+        size = _size(git, one, out[position:end].decode("utf-8", "replace"), kind)
         contents.append(out[end + 1 : end + 1 + size])
         position = end + 1 + size + 1
     return contents
+
+
+def _size(git: Git, one: str, line: str, kind: str) -> int:
+    parts = line.split(" ")
+    if len(parts) != 3 or parts[1] != kind:
+        raise GitError(f"object {one} is no {kind} here", where=str(git.git_dir), advice="fetch again")
+    return int(parts[2])
 
 
 def read_tree(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
@@ -77,6 +99,13 @@ def read_tree(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str,
     return dict(zip(chosen, read_objects(git, chosen.values(), "blob"), strict=True)) if chosen else {}
 
 
+def check_path(path: str) -> None:
+    """Raises TreeRefused for a path that no device reads."""
+    for name in path.split("/"):
+        if not _NAME.fullmatch(name) or name in (".", "..") or name.lower() == ".git" or name.endswith("."):
+            raise TreeRefused("PATH_CHARS", "a path with characters that not every device can hold", path)
+
+
 def _gate(listing: bytes) -> Iterable[tuple[str, str, int]]:
     """Path, blob id and size of every file, after mode and name were looked at."""
     lines = listing.split(b"\0")[:-1]
@@ -90,9 +119,7 @@ def _gate(listing: bytes) -> Iterable[tuple[str, str, int]]:
         if mode not in _FILE_MODES:
             code, what = _REFUSED_MODES.get(mode, ("TREE_MODE", f"the mode {mode}"))
             raise TreeRefused(code, what, path)
-        for name in path.split("/"):
-            if not _NAME.fullmatch(name) or name in (".", "..") or name.lower() == ".git" or name.endswith("."):
-                raise TreeRefused("PATH_CHARS", "a path with characters that not every device can hold", path)
+        check_path(path)
         if twins.setdefault(path.lower(), path) != path:
             raise TreeRefused("PATH_CHARS", f"differs from {twins[path.lower()]} only in case", path)
         yield path, blob, int(size)

@@ -23,14 +23,23 @@ class Remote:
     @classmethod
     def parse(cls, url: str, token_file: Path | None = None, ca_file: Path | None = None) -> "Remote":
         """Raises ConfigError for an address that a device must not use."""
-        parts = urlsplit(url)
         advice = "write https://HOST/PATH"
-        if parts.scheme not in ("https", "http") or not parts.hostname or not url.isprintable() or " " in url:
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise ConfigError(f"URL_INVALID: the remote {url!r}: {error}", advice=advice) from error
+        if (
+            parts.scheme not in ("https", "http")
+            or not parts.hostname
+            or not url.isascii()
+            or not url.isprintable()
+            or " " in url
+        ):
             raise ConfigError(f"URL_SCHEME: the remote {url!r} is no address that this version can use", advice=advice)
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ConfigError(f"URL_SCHEME: the remote {url!r} is not encrypted", advice=advice)
         if parts.username or parts.password:
-            raise ConfigError("URL_CREDENTIALS: the remote holds a user or password", advice="use `token_file`")
+            raise ConfigError("URL_CREDENTIALS: the remote holds a user or password", advice="use `tokenFile`")
         return cls(url, token_file, ca_file)
 
     def options(self) -> dict[str, str]:

@@ -1,0 +1,279 @@
+"""The reference says what the code does: codes, commands, keys and fields are held against it, both ways."""
+
+import argparse
+import ast
+import dataclasses
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from doc_pages import DOCS, ROOT, fenced, quoted, rows, section, text_of, words
+
+from reconciler import errors, terminal
+from reconciler.agent import cli as device_cli
+from reconciler.agent.config import load_config
+from reconciler.errors import ConfigError, ManifestError
+from reconciler.fleet import cli as fleet_cli
+from reconciler.manifests import FleetFiles, compose, compose_service
+from reconciler.model import AppReport, Report, ReportedCondition, Revisions, ServiceReport, Versions
+from reconciler.model.codec import from_json
+from signing import __main__ as signing_cli
+
+NO_SUCH_KEY = "qqqqqqqq"
+REPORT_SECTIONS = {
+    "Report": Report,
+    "Revisions": Revisions,
+    "Condition": ReportedCondition,
+    "App": AppReport,
+    "Service": ServiceReport,
+    "Versions": Versions,
+}
+
+
+def test_exit_codes_are_those_of_the_code() -> None:
+    def kinds(kind: type[errors.ReconcilerError]) -> Iterator[int]:
+        yield kind.exit_code
+        for below in kind.__subclasses__():
+            yield from kinds(below)
+
+    known = {0, terminal.USAGE, terminal.CHANGES, terminal.INTERRUPTED}
+    known |= {kind.value for kind in errors.ProblemKind} | set(kinds(errors.ReconcilerError))
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", text_of("reference/exit-codes.md"), re.MULTILINE)}
+    assert told == known - {ManifestError.exit_code} | {1}
+
+
+def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(actions[0].choices)
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def arguments(parser: argparse.ArgumentParser) -> set[str]:
+    """The positional arguments, as the help names them, in capitals."""
+    named = [action for action in parser._actions if not action.option_strings and action.dest != "command"]
+    return {str(action.metavar or action.dest).upper() for action in named}
+
+
+PARSERS = {
+    "## reconciler": ("reconciler", device_cli._parser()),
+    "## fleet": ("fleet", fleet_cli._parser()),
+    "## python -m signing": ("python -m signing", signing_cli._parser()),
+}
+
+
+@pytest.mark.parametrize("heading", PARSERS)
+def test_the_commands_and_options_told_are_those_of_the_parser(heading: str) -> None:
+    program, parser = PARSERS[heading]
+    told = section("reference/commands.md", heading)
+    below = commands(parser)
+    starts = {one.removeprefix(f"{program} ").split()[0] for one in quoted(told) if one.startswith(f"{program} ")}
+    assert starts - {"[--version]"} == below.keys()
+    known = options(parser).union(*(options(command) for command in below.values()))
+    others = {"-m", "-Y", "-S"}  # of Python, ssh-keygen and git
+    assert {word for word in words(told) if re.fullmatch(r"--?[A-Za-z][a-z-]*", word)} - others == known
+
+
+@pytest.mark.parametrize("name", commands(fleet_cli._parser()))
+def test_each_fleet_command_tells_its_own_options_and_arguments(name: str) -> None:
+    parser = commands(fleet_cli._parser())[name]
+    told = words(section("reference/commands.md", f"### fleet {name}"))
+    assert options(parser) - {"-h", "--help"} <= told
+    assert arguments(parser) <= {word.upper() for word in told}
+    for action in parser._actions:
+        assert set(action.choices or ()) <= told, f"choices of {action.option_strings}"
+
+
+@pytest.mark.parametrize("name", commands(signing_cli._parser()))
+def test_each_signing_command_shows_its_options_and_arguments(name: str) -> None:
+    parser = commands(signing_cli._parser())[name]
+    usage = next(
+        one for one in quoted(text_of("reference/commands.md")) if one.startswith(f"python -m signing {name} ")
+    )
+    shown = set(re.split(r"[\s\[\]]+", usage))
+    assert (options(parser) - {"-h", "--help"}) <= shown
+    assert arguments(parser) <= {word.upper() for word in shown}
+
+
+def compose_words(*headings: str) -> dict[str, str]:
+    found = [
+        (row[0].strip("`"), row[1]) for heading in headings for row in rows(section("reference/compose.md", heading))
+    ]
+    assert len(found) == len(dict(found)), "a key stands twice"
+    return dict(found)
+
+
+def test_every_key_of_a_service_has_the_right_word() -> None:
+    told = compose_words("## Services")
+    done = {*compose_service._SIMPLE, *compose_service._LIMITS, *compose_service._OTHER}
+    assert told.keys() == done | compose_service._REFUSED.keys()
+    assert {key for key, word in told.items() if word == "refused"} == compose_service._REFUSED.keys()
+    assert {word for key, word in told.items() if key in done} <= {"supported", "in part"}
+
+
+def test_the_keys_that_need_a_grant_stand_together() -> None:
+    grant = {key for key, why in compose_service._REFUSED.items() if why == compose_service._GRANT}
+    part = section("reference/compose.md", "## Services").partition("need a grant in a signed policy")[2]
+    assert {row[0].strip("`") for row in rows(part.partition("not in this version")[0])} == grant
+
+
+@pytest.mark.parametrize(
+    ("heading", "around"),
+    [
+        ("## The file", "{}"),
+        ("## Networks", "networks: {{a: {}}}"),
+        ("## Volumes", "volumes: {{a: {}}}"),
+        ("## Configs", "configs: {{a: {}}}"),
+    ],
+)
+def test_every_other_compose_key_has_the_right_word(heading: str, around: str) -> None:
+    told = compose_words(heading)
+    allowed = allowed_keys({"apps/a/compose.yaml": around.format(f"{{{NO_SUCH_KEY}: 1}}")})
+    assert {key for key, word in told.items() if word != "refused"} == allowed - compose._REFUSED.keys()
+    assert compose._REFUSED.keys() & allowed <= {key for key, word in told.items() if word == "refused"}
+
+
+def test_every_field_of_the_report_is_told_with_its_default() -> None:
+    for heading, kind in REPORT_SECTIONS.items():
+        told = {row[0].strip("`"): row for row in rows(section("reference/report.md", f"## {heading}"))}
+        assert told.keys() == {field.name for field in dataclasses.fields(kind)}, heading
+        at = 1 if kind is Revisions else 2
+        for field in dataclasses.fields(kind):
+            has_default = field.default is not dataclasses.MISSING
+            assert bool(told[field.name][at]) == has_default, f"{heading}.{field.name}: default"
+    assert f"`{ServiceReport('x').state}`" in section("reference/report.md", "## Service")
+
+
+def test_the_example_report_is_one() -> None:
+    (example,) = fenced(DOCS / "reference/report.md", "json")
+    assert from_json(Report, example.encode()).phase == "Healthy"
+
+
+def allowed_keys(files: dict[str, str]) -> set[str]:
+    """The keys that stand where `NO_SUCH_KEY` is written, as the error for it lists them."""
+    tree = {
+        "fleet.yaml": "{apiVersion: fleet/v1, kind: Fleet, metadata: {name: f}, spec: {tiers: [base]}}",
+        "layers/base/l.yaml": "{apiVersion: fleet/v1, kind: Layer, metadata: {name: l}, spec: {apps: [a]}}",
+        "devices/d.yaml": "{apiVersion: fleet/v1, kind: Device, metadata: {name: d}}",
+        "apps/a/compose.yaml": "{services: {s: {image: i}}}",
+        **files,
+    }
+    try:
+        problems = FleetFiles({path: content.encode() for path, content in tree.items()}).render("d").problems
+    except ManifestError as error:
+        problems = error.problems
+    return listed("\n".join(map(str, problems)))
+
+
+def listed(message: str) -> set[str]:
+    found = re.search(rf"unknown key `{NO_SUCH_KEY}`.*?allowed are ([^\n;]+)", message)
+    assert found, message
+    return set(found[1].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("heading", "path"),
+    [("## Fleet", "fleet.yaml"), ("## Layer", "layers/base/l.yaml"), ("## Device", "devices/d.yaml")],
+)
+def test_every_key_of_our_documents_is_told(heading: str, path: str) -> None:
+    kind, name = heading.removeprefix("## "), path[-6]
+    head = f"apiVersion: fleet/v1, kind: {kind}, metadata: {{name: {name if kind != 'Fleet' else 'f'}}}"
+    known = allowed_keys({path: f"{{{head}, spec: {{tiers: [base], {NO_SUCH_KEY}: 1}}}}"})
+    text = text_of("reference/manifest.md")
+    refused = quoted(next(line for line in text.split("\n") if line.startswith("The `spec` keys"))) - {"spec"}
+    told = {key.split(".")[1] for key in quoted(section("reference/manifest.md", heading)) if key[:5] == "spec."}
+    assert told == known - refused
+    assert refused <= known
+
+
+def test_every_key_of_a_patch_and_a_selector_is_told() -> None:
+    head = "apiVersion: fleet/v1, kind: Layer, metadata: {name: l}"
+    layer = f"{{{head}, spec: {{%s}}}}"
+    patches = {row[0].strip("`") for row in rows(section("reference/manifest.md", "## Patches"))}
+    path = "layers/base/l.yaml"
+    assert allowed_keys({path: layer % f"patches: [{{{NO_SUCH_KEY}: 1}}]"}) - {"target"} <= patches
+    targets = allowed_keys({path: layer % f"patches: [{{target: {{{NO_SUCH_KEY}: 1}}}}]"})
+    assert {f"target.{key}" for key in targets} <= patches
+    selector = quoted(section("reference/manifest.md", "## Layer"))
+    keys = allowed_keys({path: layer % f"selector: {{{NO_SUCH_KEY}: 1}}"})
+    assert {f"spec.selector.{key}" for key in keys} <= selector
+    assert allowed_keys({path: layer % f"selector: {{matchExpressions: [{{{NO_SUCH_KEY}: 1}}]}}"}) <= selector
+
+
+@pytest.mark.parametrize("part", ["spec", "spec.remote", "spec.trust", "spec.status", "metadata"])
+def test_every_key_of_the_settings_is_told(part: str, tmp_path: Path) -> None:
+    inner = f"{{{NO_SUCH_KEY}: 1}}"
+    for key in reversed(part.split(".")):
+        inner = f"{{{key}: {inner}}}"
+    path = tmp_path / "config.yaml"
+    path.write_text(inner)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    told = {row[0].strip("`") for row in rows(text_of("reference/settings.md"))}
+    inside = {key.removeprefix(f"{part}.").split(".")[0] for key in told if key.startswith(f"{part}.")}
+    assert inside == listed(str(caught.value))
+
+
+def test_the_defaults_of_the_settings_are_those_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    url = "https://git.acme.example/fleet.git"
+    head = "apiVersion: fleet/v1, kind: Agent, metadata: {name: d}"
+    path.write_text(f"{{{head}, spec: {{remote: {{url: '{url}'}}}}}}")
+    plain = load_config(path)
+    told = {row[0].strip("`"): row[2].strip("`") for row in rows(text_of("reference/settings.md")) if len(row) == 4}
+    path.write_text(
+        f"{{{head}, spec: {{remote: {{url: '{url}', branch: {told['spec.remote.branch']}}}, "
+        f"trust: {{mode: {told['spec.trust.mode']}, allowedSigners: {told['spec.trust.allowedSigners']}}}, "
+        f"status: {{branch: {told['spec.status.branch']}, heartbeat: {told['spec.status.heartbeat']}}}, "
+        f"identity: {told['spec.identity']}, interval: {told['spec.interval']}, "
+        f"engine: '{told['spec.engine']}', state: {told['spec.state']}}}}}"
+    )
+    assert load_config(path) == plain
+
+
+def raised_codes() -> set[str]:
+    """Every reason code in the sources: the first text of an error that has one, and of what is handed to it."""
+    files = [
+        *(ROOT / "signing").glob("*.py"),
+        ROOT / "reconciler/repository/objects.py",
+        ROOT / "reconciler/agent/source.py",
+    ]
+    strings = {
+        argument.value
+        for file in files
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and not ast.unparse(call.func).startswith("re.")
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+    return {text for text in strings if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", text) and len(text) > 3} - {"SIGNATURE"}
+
+
+def test_every_reason_code_of_trust_is_told() -> None:
+    codes = raised_codes()
+    assert {"UNSIGNED", "FORK_OR_REWIND", "PATH_CHARS", "SIG_FORMAT"} <= codes
+    assert codes <= quoted(text_of("concepts/trust.md"))
+
+
+def test_every_type_reason_and_phase_is_told() -> None:
+    told = quoted(text_of("reference/conditions.md"))
+    for name in ("reporting", "source"):
+        tree = ast.parse((ROOT / f"reconciler/agent/{name}.py").read_text())
+        texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        assert {text for text in texts if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]*", text)} <= told, name
+
+
+def test_the_index_promises_nothing_that_is_refused_today() -> None:
+    """What the index calls missing is refused: when it comes, the line has to go."""
+    told = section("index.md", "## Not in this version")
+    for key in ("secrets", "privileged", "devices", "cap_add"):
+        assert key in compose_service._REFUSED
+        assert f"`{key}" in told
+    device = textwrap.dedent("""\
+        {apiVersion: fleet/v1, kind: Device, metadata: {name: d}, spec: {suspend: {until: x}}}""")
+    with pytest.raises(ManifestError, match="`suspend` is not supported"):
+        FleetFiles({"devices/d.yaml": device.encode()}).device("d")

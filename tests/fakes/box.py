@@ -1,0 +1,74 @@
+"""A container in memory, and what it does when it is started, stopped and looked at."""
+
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from reconciler.agent.health import Look
+from reconciler.errors import EngineError
+from reconciler.model import Container, Service
+
+
+@dataclass
+class Box:
+    """A container. `networks` maps names to ids, which a start finds out for good; `device` is empty for others'."""
+
+    id: str
+    name: str
+    device: str = ""
+    app: str = ""
+    service: Service = field(default_factory=lambda: Service("", "", ""))
+    fingerprint: str = ""
+    image_id: str = ""
+    state: str = "created"
+    health: str = ""
+    exit_code: int = 0
+    networks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_up(self) -> bool:
+        return self.state in ("running", "paused", "restarting")
+
+    @property
+    def ports(self) -> set[tuple[str, str, str]]:
+        return {(p.host_ip, p.published, p.protocol) for p in self.service.ports if p.published not in ("", "-")}
+
+    def run(self, behaviour: str) -> None:
+        """Run as such an image does: `job` and `exits` have no health check and end at once, the rest is starting."""
+        self.state, self.health, self.exit_code = "running", "starting", 0
+        if behaviour in ("job", "exits"):
+            self.end(3 if behaviour == "exits" else 0)
+            policy = self.service.restart
+            if policy in ("always", "unless-stopped") or (policy == "on-failure" and self.exit_code):
+                self.state = "restarting"
+
+    def end(self, exit_code: int) -> None:
+        self.state, self.health, self.exit_code = "exited", "", exit_code
+
+    def grow(self, behaviour: str) -> None:
+        """Let so much time pass that the health check has its result."""
+        if self.state == "running" and self.health:
+            self.health = "unhealthy" if behaviour == "unhealthy" else "healthy"
+
+    def look(self) -> Look:
+        return Look(self.state, self.health, self.exit_code, running_for=float("inf"))
+
+    def shown(self, image: str) -> Container:
+        """As the Engine lists it; `image` is its reference, or its id when that means another image by now."""
+        return Container(
+            self.id,
+            self.name,
+            self.app,
+            self.service.name,
+            self.fingerprint,
+            image,
+            self.image_id,
+            self.state,
+            self.health if self.state == "running" else "",
+            self.exit_code if self.state == "exited" else None,
+            frozenset(self.networks),
+        )
+
+
+def refuse(why: str) -> NoReturn:
+    """What the Engine says no to."""
+    raise EngineError(why, where="fake")
