@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ from reconciler.agent.loop import Bell, Loop
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reconcile import Reconciler, Result
 from reconciler.agent.source import Source
-from reconciler.errors import ConfigError, StateError, StateInUse
+from reconciler.errors import ConfigError, PermissionDenied, StateError, StateInUse
 from reconciler.model import Report
 from reconciler.model.codec import to_plain
 from reconciler.repository import Mirror, StatusBranch
@@ -146,6 +147,10 @@ def build(config: Config, journal: Journal, sleep: Callable[[float], None] = tim
 
 
 def _identity(path: Path) -> Signer:
+    if path.exists() and not os.access(path, os.R_OK):
+        raise PermissionDenied(
+            "this device's key may not be read", where=str(path), advice="run as its owner, or as root"
+        )
     try:
         return load_signer(path)
     except SignatureError as error:

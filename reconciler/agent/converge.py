@@ -8,7 +8,7 @@ from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal, Memory
 from reconciler.agent.last_good import Choice, choose, chosen_state, is_healthy, remember_failed, remember_good
 from reconciler.agent.perform import Performed, perform
-from reconciler.errors import ImageUnavailable, ReconcilerError, StateError
+from reconciler.errors import ReconcilerError, StateError
 from reconciler.model import DesiredState, ObservedState
 from reconciler.planning import AwaitHealthy, Step, make_plan
 
@@ -46,7 +46,8 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
         memory = failed
         choices = choose(rendered, revision, memory, now)
         back, observed = _apply(chosen_state(rendered, choices), engine)
-        performed = _after_return(performed, back, choices)
+        # An app that came back has no failure left but those of its way back; its reason stands in the choice.
+        performed = performed.without_failures(a for a, c in choices.items() if c.failed is not None).then(back)
     kept = _keep_serving(rendered, choices, memory, performed, engine)
     if kept is not None:
         performed, observed = kept
@@ -69,9 +70,7 @@ def _apply(desired: DesiredState, engine: Engine) -> tuple[Performed, ObservedSt
     if not again:
         return first, observed
     second = perform((step for step in make_plan(desired, observed) if step.app in again), engine)
-    failures = {app: error for app, error in first.failures.items() if app not in again}
-    waited = first.waited | second.waited
-    return Performed(first.done + second.done, {**failures, **second.failures}, waited), engine.observe(desired.device)
+    return first.without_failures(again).then(second), engine.observe(desired.device)
 
 
 def _prove(
@@ -90,9 +89,9 @@ def _prove(
     if not steps:
         return performed, observed
     proof = perform(steps, engine)
-    return Performed(performed.done, {**performed.failures, **proof.failures}, performed.waited), engine.observe(
-        observed.device
-    )
+    # Waiting changes nothing, so it is no step of the pass; what it found out is.
+    found = Performed(failures=proof.failures, touched=frozenset(proof.failures))
+    return performed.then(found), engine.observe(observed.device)
 
 
 def _waits(name: str, choice: Choice, observed: ObservedState) -> Iterable[Step]:
@@ -103,20 +102,21 @@ def _waits(name: str, choice: Choice, observed: ObservedState) -> Iterable[Step]
 
 def _to_go_back(performed: Performed) -> dict[str, ReconcilerError]:
     """The failures after which an app must return: something of it may be stopped. A failed pull stopped nothing."""
-    return {app: error for app, error in performed.failures.items() if not error.transient}
+    failures = performed.failures.items()
+    return {app: error for app, error in failures if app in performed.touched and not error.transient}
 
 
 def _keep_serving(
     rendered: DesiredState, choices: Mapping[str, Choice], memory: Memory, performed: Performed, engine: Engine
 ) -> tuple[Performed, ObservedState] | None:
-    """Heal the last good state of apps whose new images cannot be had: what runs must not suffer for what may come."""
-    waiting = {app for app, error in performed.failures.items() if isinstance(error, ImageUnavailable)}
+    """Heal the last good state of apps that cannot even be prepared, for an image that cannot be had, or a name that is
+    taken: what runs must not suffer for what may come."""
+    waiting = performed.failures.keys() - _to_go_back(performed).keys()
     held = {name: Choice(memory.good[name].app, "", "") for name in waiting & choices.keys() & memory.good.keys()}
     if not held:
         return None
     healed, observed = _apply(chosen_state(rendered, {**choices, **held}), engine)
-    failures = {**healed.failures, **performed.failures}
-    return Performed(performed.done + healed.done, failures, performed.waited), observed
+    return healed.then(performed), observed
 
 
 def _store(journal: Journal, memory: Memory) -> ReconcilerError | None:
@@ -127,11 +127,3 @@ def _store(journal: Journal, memory: Memory) -> ReconcilerError | None:
         log.error("%s", error)
         return error
     return None
-
-
-def _after_return(first: Performed, back: Performed, choices: Mapping[str, Choice]) -> Performed:
-    """An app that came back has no failure left but those of its way back; its reason stands in the choice."""
-    kept: dict[str, ReconcilerError] = {
-        app: error for app, error in first.failures.items() if app not in choices or choices[app].failed is None
-    }
-    return Performed(first.done + back.done, {**kept, **back.failures}, first.waited | back.waited)

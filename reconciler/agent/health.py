@@ -62,7 +62,8 @@ def judge(service: Service, look: Look, first: Look) -> tuple[Verdict, str]:
     if look.state == "restarting" or look.restarts > first.restarts:
         return Verdict.BAD, f"exits and is started again, last with {look.exit_code}"
     if look.health == "unhealthy":
-        return Verdict.BAD, "is unhealthy"
+        # Unhealthy from the first look on, it was so before: what it says of a pause, or of before a crash, is old.
+        return (Verdict.WAIT if first.health == "unhealthy" else Verdict.BAD), "is unhealthy"
     if look.health:
         return (Verdict.GOOD, "is healthy") if look.health == "healthy" else (Verdict.WAIT, "is not healthy yet")
     if look.state == "running" and look.running_for >= service.update.monitor:

@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 # Failed digests that are remembered for a device: enough for every app to fail many times, and small on disk.
 MAX_FAILED = 100
 # A port or a name that is taken may become free; trying costs the app a moment of service each time.
-RETRY_SECONDS, RETRY_MOST_SECONDS = 300.0, 3600.0
+RETRY_SECONDS, RETRY_FACTOR, RETRY_MOST_SECONDS = 30.0, 1.5, 300.0
 # Says that this device has trusted something before.
 _ESTABLISHED = "trust-established"
 

@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.agent.journal import MAX_FAILED, RETRY_MOST_SECONDS, RETRY_SECONDS, FailedApp, GoodApp, Memory
+from reconciler.agent.journal import (
+    MAX_FAILED,
+    RETRY_FACTOR,
+    RETRY_MOST_SECONDS,
+    RETRY_SECONDS,
+    FailedApp,
+    GoodApp,
+    Memory,
+)
 from reconciler.errors import EngineError, ReconcilerError
 from reconciler.model import App, DesiredState, ObservedState
 from reconciler.planning import digest, has_finished, matches
@@ -57,7 +65,7 @@ def remember_failed(
         before = kept.pop(choice.digest, None)
         tries = before.tries + 1 if before else 1
         lasting = isinstance(error, EngineError) and error.lasting
-        retry_at = None if lasting else now + min(RETRY_SECONDS * tries, RETRY_MOST_SECONDS)
+        retry_at = None if lasting else now + min(RETRY_SECONDS * RETRY_FACTOR ** (tries - 1), RETRY_MOST_SECONDS)
         kept[choice.digest] = FailedApp(app, choice.digest, choice.revision, str(error), tries, retry_at)
     return replace(memory, failed=tuple(kept.values())[-MAX_FAILED:])
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from reconciler.model import App, Container, DesiredState, ObservedState
-from reconciler.planning.service_plan import PREVIOUS, must_stop
+from reconciler.planning.service_plan import PREVIOUS, must_stop, set_aside
 from reconciler.planning.steps import RemoveContainer, RemoveNetwork, RenameContainer, Step, StopContainer
 
 _GONE = "no longer in the Compose file"
@@ -51,11 +51,10 @@ def gone_services(app: App, observed: ObservedState, *, in_the_way: bool) -> tup
 
 def _set_aside(container: Container) -> list[Step]:
     subject = f"{container.app}/{container.service}"
-    steps: list[Step] = []
-    if not container.name.endswith(PREVIOUS):
-        name = container.name + PREVIOUS
-        steps.append(RenameContainer(container.app, subject, "kept until the others are healthy", container.id, name))
-    return [*steps, *_stop(container, _GONE)]
+    name = container.name + PREVIOUS
+    rename = RenameContainer(container.app, subject, "kept until the others are healthy", container.id, name)
+    stop = StopContainer(container.app, subject, _GONE, container.id)
+    return set_aside(container, None if container.name.endswith(PREVIOUS) else rename, stop)
 
 
 def _stop(container: Container, cause: str) -> list[Step]:

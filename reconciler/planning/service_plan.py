@@ -118,6 +118,13 @@ def _fallback(service: Service, kept: Container | None, others: list[Container])
     return _best(service, serving) if serving else None
 
 
+def set_aside(container: Container, rename: Step | None, stop: Step) -> list[Step]:
+    """Rename before stopping, so that its exit is known for ours; but between two starts the Engine renames nothing."""
+    stopping = [stop] if must_stop(container) else []
+    renaming = [rename] if rename is not None else []
+    return [*stopping, *renaming] if container.state == "restarting" else [*renaming, *stopping]
+
+
 def is_set_aside(container: Container, final: str) -> bool:
     """Did we put it aside for one that was to take over, perhaps under another name?"""
     return container.name != final and container.name.endswith(PREVIOUS)
@@ -170,10 +177,16 @@ class _Draft:
                 self._discard(container, self.why or "not the wanted one")
 
     def _set_aside(self, fallback: Container) -> None:
-        if fallback.name != self.previous:
-            self.add(RenameContainer, fallback.id, self.previous, cause="kept until the new one is healthy")
-        if must_stop(fallback):
-            self.add(StopContainer, fallback.id, cause="replaced")
+        rename = _change(
+            RenameContainer,
+            self.app,
+            self.service,
+            fallback.id,
+            self.previous,
+            cause="kept until the new one is healthy",
+        )
+        stop = _change(StopContainer, self.app, self.service, fallback.id, cause="replaced")
+        self.steps += set_aside(fallback, rename if fallback.name != self.previous else None, stop)
 
     def _discard(self, container: Container, cause: str) -> None:
         if must_stop(container):
