@@ -148,9 +148,7 @@ def build(config: Config, journal: Journal, sleep: Callable[[float], None] = tim
 
 def _identity(path: Path) -> Signer:
     if path.exists() and not os.access(path, os.R_OK):
-        raise PermissionDenied(
-            "this device's key may not be read", where=str(path), advice="run as its owner, or as root"
-        )
+        raise PermissionDenied("this device's key may not be read", where=str(path), advice="run as root")
     try:
         return load_signer(path)
     except SignatureError as error:

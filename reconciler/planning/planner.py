@@ -120,8 +120,8 @@ def _app_steps(app: App, observed: ObservedState) -> list[Step]:
             waited[service.name, Condition.HEALTHY] = True
     for service in ordered:
         plan = plans[service.name]
-        if plan.starts and service.name not in {name for name, _ in waited}:
-            steps.append(_await_healthy(app, service, plan.address, "started"))
+        if (plan.starts or plan.wakes) and service.name not in {name for name, _ in waited}:
+            steps.append(_await_healthy(app, service, plan.address, "started" if plan.starts else "unpaused"))
     return [*steps, *(step for plan in plans.values() for step in plan.cleanup), *cleanup]
 
 

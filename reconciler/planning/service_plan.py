@@ -45,6 +45,7 @@ class ServicePlan:
     cleanup: tuple[Step, ...] = ()
     starts: bool = False
     replaces: bool = False
+    wakes: bool = False
 
 
 def plan_service(app: App, service: Service, containers: tuple[Container, ...], observed: ObservedState) -> ServicePlan:
@@ -64,7 +65,8 @@ def plan_service(app: App, service: Service, containers: tuple[Container, ...], 
         draft.add(StartContainer, draft.address, cause=_why_start(kept, draft.why))
     draft.settle(kept)
     cleanup = (_change(RemoveContainer, app.name, service, fallback.id, cause="replaced"),) if fallback else ()
-    return ServicePlan(draft.address, tuple(draft.steps), cleanup, starts, fallback is not None)
+    wakes = kept is not None and kept.state == "paused"
+    return ServicePlan(draft.address, tuple(draft.steps), cleanup, starts, fallback is not None, wakes)
 
 
 def has_finished(service: Service, container: Container) -> bool:
