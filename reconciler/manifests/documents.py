@@ -33,6 +33,8 @@ class Patch:
     is_merge: bool
     optional: bool
     place: Place
+    # Of a layer, and so perhaps of many devices.
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +163,13 @@ def _source(name: str, tier: str, fields: Mapping[str, Node], problems: Problems
         variables = dict(fields["variables"].entries)
     if "patches" in fields and not fields["patches"].is_list:
         problems.expected(fields["patches"], "patches", "a list")
-    patches = [_patch(element, problems) for element in (fields["patches"].elements if "patches" in fields else ())]
+    patches = [
+        _patch(element, bool(tier), problems) for element in (fields["patches"].elements if "patches" in fields else ())
+    ]
     return Source(name, tier, tuple(apps), variables, tuple(patch for patch in patches if patch))
 
 
-def _patch(node: Node, problems: Problems) -> Patch | None:
+def _patch(node: Node, is_shared: bool, problems: Problems) -> Patch | None:
     fields = mapping(node, "patches", problems)
     check_keys(node, ("target", "patch", "merge", "optional"), "a patch", problems)
     target = fields.get("target", Node({}, node.place, node.place))
@@ -192,4 +196,4 @@ def _patch(node: Node, problems: Problems) -> Patch | None:
         except PatchFailed as error:
             problems.add(error.node.place, error.why, "see RFC 6902 for the form of a patch")
             return None
-    return Patch(app, service, body, "merge" in fields, optional, node.place)
+    return Patch(app, service, body, "merge" in fields, optional, node.place, is_shared)

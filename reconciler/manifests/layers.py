@@ -1,5 +1,6 @@
 """Which layers a device has, in which order, and what they say together: apps, variables, patches."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.manifests.documents import Device, Layer, Patch, Source
@@ -13,10 +14,28 @@ from reconciler.model import Place
 DEVICE_VARIABLE = "FLEET_DEVICE"
 
 
+class LayerIndex:
+    """The layers by a label that they demand, so that a device is not held against every site of its fleet."""
+
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        self._by_label: dict[tuple[str, str], list[Layer]] = {}
+        self._others: list[Layer] = []
+        for layer in layers:
+            demands = (r for r in layer.selector.requirements if r.operator == "In" and len(r.values) == 1)
+            first = next(demands, None)
+            at = self._by_label.setdefault((first.key, first.values[0]), []) if first else self._others
+            at.append(layer)
+
+    def of(self, labels: Mapping[str, str]) -> list[Layer]:
+        """The layers that select a device with these labels, in no special order."""
+        likely = [layer for label in labels.items() for layer in self._by_label.get(label, ())]
+        return [layer for layer in (*self._others, *likely) if layer.selector.matches(labels)]
+
+
 def sources_of(device: Device, layers: Iterable[Layer], tiers: Sequence[str]) -> tuple[Source, ...]:
-    """The layers that select the device, by tier and inside a tier by name; the device itself comes last."""
+    """The layers of the device, by tier and inside a tier by name; the device itself comes last."""
     rank = {tier: index for index, tier in enumerate(tiers)}
-    chosen = [layer.source for layer in layers if layer.selector.matches(device.labels)]
+    chosen = [layer.source for layer in layers]
     return (*sorted(chosen, key=lambda source: (rank[source.tier], source.name)), device.source)
 
 
@@ -50,6 +69,8 @@ def patches_of(sources: Iterable[Source], apps: Mapping[str, Place], problems: P
     """The patches of each app, in order. Problems: a target that the device does not run, two writers in a tier."""
     found: dict[str, list[Patch]] = {app: [] for app in apps}
     writers: dict[tuple[str, str, str], tuple[str, Place]] = {}
+    sources = tuple(sources)
+    patching = Counter(source.tier for source in sources if source.patches)
     for source in sources:
         for patch in source.patches:
             if patch.app not in apps:
@@ -61,7 +82,8 @@ def patches_of(sources: Iterable[Source], apps: Mapping[str, Place], problems: P
                         patch.place, f"the patch targets the app `{patch.app}`, which the device does not run", advice
                     )
                 continue
-            _check_writers(source, patch, writers, problems)
+            if patching[source.tier] > 1:
+                _check_writers(source, patch, writers, problems)
             found[patch.app].append(patch)
     return found
 

@@ -5,18 +5,15 @@ An app that fails leaves the other apps alone and is told with every problem; it
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from reconciler.errors import ManifestError, Problem, ProblemKind, UnknownDevice
-from reconciler.manifests.compose import parse_app
-from reconciler.manifests.compose_forms import normalise
-from reconciler.manifests.documents import Device, Fleet, Layer, Patch, parse_device, parse_fleet, parse_layer
-from reconciler.manifests.interpolate import interpolate
-from reconciler.manifests.layers import DEVICE_VARIABLE, apps_of, patches_of, sources_of, variables_of
-from reconciler.manifests.merge import PatchFailed, apply_checked, apply_merge
+from reconciler.errors import ManifestError, Problem, UnknownDevice
+from reconciler.manifests.apps import Apps
+from reconciler.manifests.documents import Device, Fleet, Layer, parse_device, parse_fleet, parse_layer
+from reconciler.manifests.layers import DEVICE_VARIABLE, LayerIndex, apps_of, patches_of, sources_of, variables_of
 from reconciler.manifests.node import Node
 from reconciler.manifests.parse import parse
 from reconciler.manifests.problems import Problems
@@ -43,7 +40,7 @@ class FleetFiles:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._apps: dict[str, Node] = {}
+        self._apps = Apps(tree)
 
     @cached_property
     def fleet(self) -> Fleet:
@@ -61,6 +58,10 @@ class FleetFiles:
         layers = [self._layer(path, problems) for path in files_under(self._tree, "layers") if _is_yaml(path, problems)]
         problems.raise_if_any()
         return tuple(layer for layer in layers if layer)
+
+    @cached_property
+    def _index(self) -> LayerIndex:
+        return LayerIndex(self.layers)
 
     @cached_property
     def device_paths(self) -> dict[str, str]:
@@ -101,7 +102,7 @@ class FleetFiles:
         """What this device shall be. Raises UnknownDevice, or ManifestError when nothing of it can be rendered."""
         device = self.device(name)
         problems = Problems()
-        sources = sources_of(device, self.layers, self.fleet.tiers)
+        sources = sources_of(device, self._index.of(device.labels), self.fleet.tiers)
         apps = apps_of(sources)
         variables = variables_of(device, sources, problems)
         patches = patches_of(sources, apps, problems)
@@ -109,40 +110,13 @@ class FleetFiles:
         rendered, broken = [], Problems()
         for app, asked_at in apps.items():
             own = Problems({value: name for name, value in variables.items() if name != DEVICE_VARIABLE})
-            result = self._app(app, asked_at, patches[app], variables, own)
+            result = self._apps.render(app, asked_at, patches[app], variables, own)
             broken.extend(own.found)
             if result is not None and not own:
                 rendered.append(result)
         _check_container_names(rendered, broken, apps)
         untouched = frozenset(apps) - {app.name for app in rendered}
         return Rendering(device, DesiredState(name, tuple(rendered), untouched, device.allow_empty), broken.found)
-
-    def _app(
-        self, name: str, asked_at: Place, patches: Iterable[Patch], variables: dict[str, str], problems: Problems
-    ) -> App | None:
-        try:
-            document = self._compose(name, asked_at)
-        except ManifestError as error:
-            problems.extend(error.problems)
-            return None
-        for patch in patches:
-            document = _patched(document, patch, problems)
-        if problems:
-            return None
-        # Patches may bring list forms of their own, and variables.
-        document = interpolate(_without_unset(normalise(document, problems), variables), variables, problems)
-        return None if problems else parse_app(name, document, self._tree, problems)
-
-    def _compose(self, name: str, asked_at: Place) -> Node:
-        if name not in self._apps:
-            path = f"apps/{name}/compose.yaml"
-            if path not in self._tree:
-                raise ManifestError([Problem(str(asked_at), f"there is no app `{name}`", f"add {path}")])
-            problems = Problems()
-            document = normalise(parse(self._tree[path], path), problems)
-            problems.raise_if_any()
-            self._apps[name] = document
-        return self._apps[name]
 
     def _layer(self, path: str, problems: Problems) -> Layer | None:
         tier, _, file = path.removeprefix("layers/").partition("/")
@@ -175,50 +149,6 @@ def _is_yaml(path: str, problems: Problems) -> bool:
         problems.add(path, "not a `.yaml` file", "rename it, or move it out of this folder")
         return False
     return True
-
-
-def _patched(document: Node, patch: Patch, problems: Problems) -> Node:
-    """The Compose document with one patch applied, or as it was, with a problem."""
-    services = document.entries.get("services")
-    target: Node | None = document
-    if patch.service:
-        target = services.entries.get(patch.service) if services else None
-    if target is None:
-        if not patch.optional:
-            known = ", ".join(services.entries) if services else "none"
-            advice = f"say `optional: true`, or name one of: {known}"
-            problems.add(patch.place, f"`{patch.app}` has no service `{patch.service}`", advice, ProblemKind.PATCH)
-        return document
-    try:
-        changed = apply_merge(target, patch.body) if patch.is_merge else apply_checked(target, patch.body)
-    except PatchFailed as error:
-        name = f"{patch.app}/{patch.service}" if patch.service else patch.app
-        advice = "see what the layers before leave there with `fleet render`"
-        problems.add(error.node.place, f"the patch does not apply to `{name}`: {error.why}", advice, ProblemKind.PATCH)
-        return document
-    if services is None or not patch.service:
-        return changed
-    merged = services._replace(value={**services.entries, patch.service: changed})
-    return document._replace(value={**document.entries, "services": merged})
-
-
-def _without_unset(document: Node, variables: dict[str, str]) -> Node:
-    """An environment entry without a value takes the variable's, and is left out when there is none (as in Compose)."""
-    services = document.entries.get("services")
-    if services is None or not services.is_mapping:
-        return document
-    changed = dict(services.entries)
-    for name, service in services.entries.items():
-        environment = service.entries.get("environment")
-        if environment is not None and environment.is_mapping:
-            kept = {
-                # `$` is doubled because the text is interpolated once more.
-                key: node._replace(value=variables[key].replace("$", "$$")) if node.value is None else node
-                for key, node in environment.entries.items()
-                if node.value is not None or key in variables
-            }
-            changed[name] = service._replace(value={**service.entries, "environment": environment._replace(value=kept)})
-    return document._replace(value={**document.entries, "services": services._replace(value=changed)})
 
 
 def _check_container_names(apps: list[App], problems: Problems, places: dict[str, Place]) -> None:
