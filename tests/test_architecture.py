@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -59,11 +60,11 @@ OPERATORS_ONLY = {"git"}
 IMPORTED_BY_THE_DEVICE = ("reconciler.agent", "reconciler.repository", "reconciler.manifests", "reconciler.planning")
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for top in ("reconciler", "signing"):
-        for path in sorted((ROOT / top).rglob("*.py")):
-            name = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
-            yield name.removesuffix(".__init__"), path
+@cache
+def modules() -> tuple[tuple[str, Path], ...]:
+    paths = [path for top in ("reconciler", "signing") for path in sorted((ROOT / top).rglob("*.py"))]
+    names = [path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in paths]
+    return tuple(zip((name.removesuffix(".__init__") for name in names), paths, strict=True))
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -74,7 +75,7 @@ def imports(path: Path) -> Iterator[str]:
             assert node.level == 0, f"{path}:{node.lineno}: imports are written in full"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                yield whole if any(name == whole for name, _ in modules()) else str(node.module)
+                yield whole if whole in dict(modules()) else str(node.module)
 
 
 def room(name: str) -> str:
