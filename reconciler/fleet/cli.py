@@ -3,21 +3,23 @@
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import reconciler
 from reconciler.errors import ManifestError, ReconcilerError, UnknownRevision
 from reconciler.fleet import preview, status
+from reconciler.fleet.imports.command import configure
 from reconciler.fleet.start import start_fleet
 from reconciler.fleet.text import count
 from reconciler.fleet.validate import Finding, validate
-from reconciler.manifests import FleetFiles, to_compose, to_yaml
+from reconciler.manifests import FleetFiles, Setting, to_compose, to_yaml
 from reconciler.model.codec import to_plain
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
 from reconciler.repository import read_reports
 from reconciler.repository.desk import Desk
-from reconciler.terminal import CHANGES, EXIT_CODES, complain, new_parser, run_command
+from reconciler.terminal import CHANGES, EXIT_CODES, complain, new_parser, printable, run_command
 
 _DESCRIPTION = """\
 Works on a fleet repository, from a desk or in CI.
@@ -25,8 +27,10 @@ Works on a fleet repository, from a desk or in CI.
   fleet init DIR             make a new one
   fleet validate             does every device render?
   fleet render DEVICE        what a device shall run, as Compose files
+  fleet explain DEVICE APP   who set each value: file, line, layer, variable
   fleet plan BASE..HEAD      what a change would do, on every device
   fleet status               what the devices report
+  fleet import compose FILE  take over Compose files, or `iotedge` deployments
 """
 
 
@@ -48,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("validate", help="render every device, and tell every problem with file and line")
     )
     _render_parser(commands.add_parser("render", help="what a device shall run, as Compose files"))
+    _explain_parser(commands.add_parser("explain", help="who set each value of a device: file, line, layer, variable"))
     _plan_parser(commands.add_parser("plan", help="what a change would do, on every device"))
+    configure(commands.add_parser("import", help="apps and layers out of Compose files and Azure IoT Edge deployments"))
     _status_parser(commands.add_parser("status", help="what the devices report, each checked by its signature"))
     return parser
 
@@ -74,6 +80,17 @@ def _render_parser(command: argparse.ArgumentParser) -> None:
     command.add_argument("--revision", help="a commit; default: the folder as it lies there")
     command.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml")
     command.set_defaults(run=_render)
+
+
+def _explain_parser(command: argparse.ArgumentParser) -> None:
+    command.description = "For every value of a rendered app, the places that wrote it, in order; the last one wins."
+    command.add_argument("device")
+    command.add_argument("app")
+    command.add_argument("service", nargs="?", help="only this service")
+    command.add_argument("pointer", nargs="?", default="", help="only below this JSON pointer, such as /environment")
+    command.add_argument("--revision", help="a commit; default: the folder as it lies there")
+    command.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    command.set_defaults(run=_explain)
 
 
 def _plan_parser(command: argparse.ArgumentParser) -> None:
@@ -140,6 +157,26 @@ def _render(options: argparse.Namespace) -> int:
     shown: object = apps.get(options.app, {}) if options.app else {"device": options.device, "apps": apps}
     print(json.dumps(shown, indent=2) if options.output == "json" else to_yaml(shown).rstrip())
     return complain("fleet", [ManifestError(rendering.problems)]) if rendering.problems else 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    prefix = (f"/services/{options.service}" if options.service else "") + options.pointer
+    found = _files(options, options.revision).explain(options.device, options.app, prefix.rstrip("/"))
+    if not found:
+        raise ReconcilerError(
+            f"nothing at {prefix}", where=f"{options.device}/{options.app}", advice="see `fleet render`"
+        )
+    if options.output == "json":
+        print(json.dumps([{**asdict(one), "settings": [_setting(s) for s in one.settings]} for one in found], indent=2))
+    for one in found if options.output == "text" else ():
+        print(f"{one.pointer}: {printable(one.value)}")
+        for setting in one.settings:
+            print(f"    {setting.place!s:<44} {setting.by:<32} {printable(setting.value)}".rstrip())
+    return 0
+
+
+def _setting(setting: Setting) -> dict[str, str]:
+    return {"place": str(setting.place), "by": setting.by, "value": setting.value}
 
 
 def _plan(options: argparse.Namespace) -> int:

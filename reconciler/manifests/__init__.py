@@ -2,6 +2,7 @@
 
 from reconciler.manifests.compose_text import to_compose
 from reconciler.manifests.documents import Device, Fleet
+from reconciler.manifests.explain import Explanation, Setting
 from reconciler.manifests.fields import boolean, check_keys, integer, mapping, seconds, text
 from reconciler.manifests.node import Node, plain
 from reconciler.manifests.parse import parse, to_yaml
@@ -11,11 +12,13 @@ from reconciler.manifests.tree import Tree, is_needed_by
 
 __all__ = [
     "Device",
+    "Explanation",
     "Fleet",
     "FleetFiles",
     "Node",
     "Problems",
     "Rendering",
+    "Setting",
     "Tree",
     "boolean",
     "check_keys",

@@ -4,7 +4,6 @@ Two devices share a patched document when the same layers patch it, and an app w
 too; a device's own patches are its own.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,7 +12,8 @@ from reconciler.errors import ManifestError, Problem, ProblemKind
 from reconciler.manifests.compose import parse_app
 from reconciler.manifests.compose_forms import normalise
 from reconciler.manifests.documents import Patch
-from reconciler.manifests.interpolate import interpolate
+from reconciler.manifests.explain import Stage
+from reconciler.manifests.interpolate import interpolate, names_in
 from reconciler.manifests.merge import PatchFailed, apply_checked, apply_merge
 from reconciler.manifests.node import Node, walk
 from reconciler.manifests.parse import parse
@@ -23,7 +23,6 @@ from reconciler.model import App, Place
 
 # Each remembered app holds some 20 KiB; a fleet of 10,000 devices with values of their own must not hold them all.
 MAX_REMEMBERED = 1_000
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -75,6 +74,16 @@ class Apps:
                 _remember(self._rendered, values, app)
         return app
 
+    def stages(self, name: str, asked_at: Place, patches: Sequence[tuple[str, Patch]]) -> list[Stage]:
+        """The document as it is in the file, and after each patch. Raises ManifestError."""
+        problems = Problems()
+        stages = [Stage("the Compose file", self._document(name, asked_at))]
+        for by, patch in patches:
+            changed = normalise(_patched(stages[-1].document, patch, problems), problems)
+            stages.append(Stage(by, changed))
+        problems.raise_if_any()
+        return stages
+
     def _read(self, name: str, document: Node, variables: dict[str, str], problems: Problems) -> App | None:
         if problems:
             return None
@@ -109,9 +118,7 @@ def _apply(document: Node, patches: Sequence[Patch], problems: Problems) -> Node
 
 def _variables_in(document: Node) -> tuple[str, ...]:
     """Every name that could be a variable: behind a dollar, or an environment entry that takes its value from one."""
-    found = {
-        name for _, node in walk(document) if isinstance(node.value, str) for name in _VARIABLE.findall(node.value)
-    }
+    found = {name for _, node in walk(document) if isinstance(node.value, str) for name in names_in(node.value)}
     services = document.entries.get("services")
     for service in services.entries.values() if services else ():
         environment = service.entries.get("environment")

@@ -47,6 +47,11 @@ class Source:
     variables: Mapping[str, Node] = field(default_factory=dict)
     patches: tuple[Patch, ...] = ()
 
+    @property
+    def told(self) -> str:
+        """For people: `layer site/plant-7`, or `the device`."""
+        return f"layer {self.tier}/{self.name}" if self.tier else "the device"
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:

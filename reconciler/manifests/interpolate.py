@@ -7,6 +7,7 @@ from reconciler.manifests.node import Node, walk
 from reconciler.manifests.problems import Problems
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MENTIONED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _OPERATORS = (":-", ":?", ":+", "-", "?", "+")
 # Nested defaults deeper than this are a mistake or an attack; each level is one call of a function.
 _MAX_NESTING = 16
@@ -46,6 +47,11 @@ def _interpolated(node: Node, variables: Mapping[str, str], problems: Problems) 
     if node.is_list:
         return node._replace(value=tuple(_interpolated(child, variables, problems) for child in node.elements))
     return node
+
+
+def names_in(text: str) -> list[str]:
+    """Every variable that the text names, in order, those in defaults too."""
+    return list(dict.fromkeys(_MENTIONED.findall(text.replace("$$", ""))))
 
 
 def substitute(text: str, variables: Mapping[str, str], nesting: int = 0) -> str:

@@ -201,4 +201,17 @@ class _Builder:
 
 def to_yaml(value: object) -> str:
     """Plain values as YAML that every parser reads alike: what could be taken for another type is quoted."""
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML quotes what YAML 1.1 takes for another type; YAML 1.2 has forms of its own, and other line breaks."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "'" if not isinstance(resolve(text), str) else '"' if _LINE_BREAKS.search(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_LINE_BREAKS = re.compile("[\\x85\\u2028\\u2029]")
+_Dumper.add_representer(str, _quoted)

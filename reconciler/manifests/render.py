@@ -13,6 +13,8 @@ from typing import TypeVar
 from reconciler.errors import ManifestError, Problem, UnknownDevice
 from reconciler.manifests.apps import Apps
 from reconciler.manifests.documents import Device, Fleet, Layer, parse_device, parse_fleet, parse_layer
+from reconciler.manifests.explain import Explanation, explain
+from reconciler.manifests.interpolate import interpolate
 from reconciler.manifests.layers import DEVICE_VARIABLE, LayerIndex, apps_of, patches_of, sources_of, variables_of
 from reconciler.manifests.node import Node
 from reconciler.manifests.parse import parse
@@ -117,6 +119,24 @@ class FleetFiles:
         _check_container_names(rendered, broken, apps)
         untouched = frozenset(apps) - {app.name for app in rendered}
         return Rendering(device, DesiredState(name, tuple(rendered), untouched, device.allow_empty), broken.found)
+
+    def explain(self, name: str, app: str, prefix: str = "") -> list[Explanation]:
+        """Who set what of one app of a device, below a JSON pointer. Raises UnknownDevice, ManifestError."""
+        device = self.device(name)
+        problems = Problems()
+        sources = sources_of(device, self._index.of(device.labels), self.fleet.tiers)
+        apps = apps_of(sources)
+        variables = variables_of(device, sources, problems)
+        if app not in apps:
+            problems.add(
+                device.place, f"the device does not run the app `{app}`", f"it runs {', '.join(apps) or 'nothing'}"
+            )
+        problems.raise_if_any()
+        patches = [(source.told, patch) for source in sources for patch in source.patches if patch.app == app]
+        stages = self._apps.stages(app, apps[app], patches)
+        rendered = interpolate(stages[-1].document, variables, problems)
+        problems.raise_if_any()
+        return explain(stages, rendered, sources, prefix)
 
     def _layer(self, path: str, problems: Problems) -> Layer | None:
         tier, _, file = path.removeprefix("layers/").partition("/")

@@ -20,7 +20,7 @@ class Desk:
     """A fleet repository on the operator's machine."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()
 
     @property
     def git_dir(self) -> Path:

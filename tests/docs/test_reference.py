@@ -50,7 +50,10 @@ def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 
 def options(parser: argparse.ArgumentParser) -> set[str]:
-    return {option for action in parser._actions for option in action.option_strings}
+    """Of the parser, and of commands below it."""
+    own = {option for action in parser._actions for option in action.option_strings}
+    nested = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    return own.union(*(options(below) for action in nested for below in dict(action.choices).values()))
 
 
 def arguments(parser: argparse.ArgumentParser) -> set[str]:
@@ -73,7 +76,7 @@ def test_the_commands_and_options_told_are_those_of_the_parser(heading: str) -> 
     below = commands(parser)
     starts = {one.removeprefix(f"{program} ").split()[0] for one in quoted(told) if one.startswith(f"{program} ")}
     assert starts - {"[--version]"} == below.keys()
-    known = options(parser).union(*(options(command) for command in below.values()))
+    known = options(parser)
     others = {"-m", "-Y", "-S"}  # of Python, ssh-keygen and git
     assert {word for word in words(told) if re.fullmatch(r"--?[A-Za-z][a-z-]*", word)} - others == known
 

@@ -1,0 +1,85 @@
+"""`fleet import compose`: each Compose file becomes an app as it stands, with a layer that brings it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reconciler.fleet.imports.account import Account
+from reconciler.fleet.imports.env_file import read_env
+from reconciler.fleet.imports.judge import NewApp
+from reconciler.fleet.imports.made import Made, Making
+from reconciler.fleet.imports.names import chosen_app, layer_of
+from reconciler.fleet.imports.new_files import yaml_file
+from reconciler.fleet.imports.secret_values import secret_part
+from reconciler.fleet.imports.source_files import read_source
+from reconciler.manifests import Node, parse
+from reconciler.manifests.compose import MAX_CONFIG_BYTES
+from reconciler.manifests.node import walk
+from reconciler.manifests.parse import MAX_BYTES
+from reconciler.manifests.tree import inside
+
+
+def import_compose(paths: Sequence[Path], app: str | None, env_file: Path | None, tier: str, account: Account) -> Made:
+    """The files that these Compose files become. Raises ReconcilerError for what cannot be read."""
+    making = Making()
+    for path in paths:
+        content = read_source(path, MAX_BYTES)
+        document = parse(content, str(path))
+        env_path = env_file or path.parent / ".env"
+        variables: Mapping[str, str] = {}
+        if env_file or env_path.is_file():
+            variables = read_env(read_source(env_path, MAX_BYTES), str(env_path), account)
+        name = chosen_app(app, _own_name(document), path.resolve().parent.name)
+        target, layer = f"apps/{name}/compose.yaml", f"layers/{tier}/{layer_of(name)}.yaml"
+        making.copy(target, content, str(path))
+        account.carried(f"the app `{name}`", str(path), f"copied to {target}")
+        _tell_secrets(document, target, account)
+        for copied, body in _configs(document, path, name, account).items():
+            making.copy(copied, body, str(path))
+        spec = {"apps": [name]} | ({"variables": dict(variables)} if variables else {})
+        own = {"apiVersion": "fleet/v1", "kind": "Layer", "metadata": {"name": layer_of(name)}, "spec": spec}
+        making.add(layer, yaml_file(layer, "Every device: write a `selector:` to choose some.", own), str(path))
+        making.apps.append(NewApp(name, layer))
+    return making.finished()
+
+
+def _own_name(document: Node) -> str:
+    name = document.entries.get("name")
+    return name.value if name is not None and isinstance(name.value, str) else ""
+
+
+def _tell_secrets(document: Node, target: str, account: Account) -> None:
+    """Secrets that stand in the Compose file itself: the copy has them too, and must not be committed so."""
+    before = ""
+    for pointer, node in walk(document):
+        if not isinstance(node.value, str):
+            continue
+        name = pointer.rpartition("/")[2]
+        secret = secret_part(name, node.value, before)
+        before = node.value if name.isdigit() else ""
+        if secret:
+            account.secrets.note(secret)
+            told = node.value.partition("=")[0] if name.isdigit() and secret != node.value else pointer
+            reason = "it looks like a secret, and all who have the repository read it: write ${NAME} before you commit"
+            account.unsafe(f"`{told}`", f"{target}:{node.place.line}:{node.place.column}", reason)
+
+
+def _configs(document: Node, path: Path, app: str, account: Account) -> dict[str, bytes]:
+    """The files that the app mounts through `configs:`, by where they go. What is missing, the validator tells."""
+    found: dict[str, bytes] = {}
+    section = document.entries.get("configs")
+    for name, config in (section.entries if section else {}).items():
+        written = config.entries.get("file")
+        if written is None or not isinstance(written.value, str):
+            continue
+        target = inside(f"apps/{app}", written.value)
+        source = path.parent / written.value
+        if target is None or not source.is_file() or not source.resolve().is_relative_to(path.parent.resolve()):
+            continue
+        content = read_source(source, MAX_CONFIG_BYTES)
+        if secret_part("", content.decode("utf-8", "replace")):
+            reason = "it looks like a secret, and configs are readable by everybody who has the repository"
+            account.left(f"the config `{name}`", str(source), reason)
+            continue
+        found[target] = content
+        account.carried(f"the config `{name}`", str(source), f"copied to {target}")
+    return found

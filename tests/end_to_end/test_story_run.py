@@ -1,0 +1,82 @@
+"""`reconciler run`: the service that runs on a device."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from story import Story
+
+from lab.device import ROOT
+from lab.waiting import wait_until
+
+pytestmark = pytest.mark.docker
+PATIENCE = 30
+
+
+@contextmanager
+def service(story: Story, end: signal.Signals = signal.SIGTERM) -> Iterator["subprocess.Popen[bytes]"]:
+    """The service, after its first pass; ended by a signal, by SIGTERM in order."""
+    log = story.folder / "run.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(story.device.command("run"), cwd=ROOT, stdin=subprocess.DEVNULL, stderr=out)
+    try:
+        wait_until(lambda: "pass " in log.read_text(), PATIENCE, "the first pass")
+        yield process
+        process.send_signal(end)
+        assert process.wait(PATIENCE) == (0 if end is signal.SIGTERM else -end), log.read_text()
+        assert "Traceback" not in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def shows(story: Story, image: str) -> bool:
+    """Does the image run, and nothing beside it?"""
+    seen = story.seen()
+    web = seen.get(story.container_name("web"))
+    return len(seen) == 1 and web is not None and (web.image, web.state) == (story.images[image], "running")
+
+
+def test_new_commits_are_applied_and_outages_outlived_without_a_word(story: Story) -> None:
+    story.settings("interval: 2s", "interval: 1s")
+    story.app("web", "one")
+    story.push("The first version")
+    with service(story):
+        assert shows(story, "one")
+        story.app("web", "two")
+        commit = story.push("The second version")
+        wait_until(lambda: shows(story, "two"), PATIENCE, "the second version")
+        wait_until(lambda: story.report().revision("healthy") == commit, PATIENCE, "its report")
+        story.server.stop()
+        story.container("web").stop()
+        wait_until(lambda: shows(story, "two"), PATIENCE, "healing without the server")
+        story.server.start()
+        wait_until(lambda: story.report().step("had exited with 0"), PATIENCE, "the report of it")
+        before = story.seen()
+    assert story.seen() == before, "SIGTERM ends the reconciler, not the containers"
+
+
+def test_sighup_makes_a_pass_at_once(story: Story) -> None:
+    story.settings("interval: 2s", "interval: 1h")
+    story.app("web", "one")
+    story.push("The first version")
+    with service(story) as process:
+        story.app("web", "two")
+        story.push("The second version")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: shows(story, "two"), PATIENCE, "the second version")
+
+
+def test_a_second_reconciler_on_the_same_state_is_refused_until_the_first_is_dead(story: Story) -> None:
+    story.app("web", "one")
+    story.push("One app")
+    with service(story, end=signal.SIGKILL):
+        before = story.seen()
+        for command in ("once", "run"):
+            done = story.device.reconciler(command, timeout=30)
+            assert done.returncode == 52, done.stderr
+            assert f"{story.device.state / 'lock'}: another reconciler is at work on this state" in done.stderr
+    with service(story):
+        assert story.seen() == before
