@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-SOURCES := reconciler signing lab tests
+SOURCES := reconciler signing lab tests benchmarks
 
 .PHONY: help demo demo-stop test check lint types soak clean
 
