@@ -157,3 +157,12 @@ def said_by_a_process(folder: Path, hash_seed: str, *devices: str) -> bytes:
         capture_output=True,
         check=True,
     ).stdout
+
+
+def test_what_is_shared_between_devices_is_what_each_would_be_alone() -> None:
+    """One FleetFiles remembers patched documents and apps; the order of devices must not be seen in them."""
+    tree = TREE
+    alone = {name: canonical(FleetFiles(tree).render(name).desired) for name in FleetFiles(tree).device_paths}
+    for names in (sorted(alone), sorted(alone, reverse=True), [*sorted(alone), *sorted(alone)]):
+        files = FleetFiles(tree)
+        assert {name: canonical(files.render(name).desired) for name in names} == alone
