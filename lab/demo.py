@@ -3,7 +3,6 @@
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from lab.git_server import git_server
 from lab.images import build
 from lab.operator import Operator
 from lab.owned import remove_images, remove_owned
-from lab.processes import Server, orderly_exit
+from lab.processes import Server, orderly_exit, wait_for_the_end
 from lab.registry import registry
 from lab.stage import Stage, StepMissedError
 
@@ -110,7 +109,7 @@ def _keep(scene: Scene, told: int) -> None:
         scene.stage.say(line)
     os.write(told, b"\0")
     os.close(told)
-    signal.pause()
+    wait_for_the_end()
 
 
 def _detached(pid_file: Path) -> int:

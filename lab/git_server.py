@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import subprocess
 import threading
 from collections import Counter
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.git_http import Backend, HttpServer
-from lab.processes import orderly_exit
+from lab.processes import orderly_exit, wait_for_the_end
 from lab.waiting import free_port
 
 # Neither the settings of this machine nor those of its user may change what the server does.
@@ -110,7 +109,7 @@ def main() -> None:
     with git_server(options.folder, options.port) as server:
         print(f"serving {server.folder} on http://127.0.0.1:{server.port}", flush=True)
         try:
-            signal.pause()
+            wait_for_the_end()
         except KeyboardInterrupt:
             print("stopped")
 

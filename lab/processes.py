@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, NoReturn
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # a plain user's PATH lacks them; dockerd lives there
 
@@ -89,6 +90,12 @@ def orderly_exit() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def wait_for_the_end() -> NoReturn:
+    """Until a signal raises. Not by pause(): it would sleep on after a signal that came just before it."""
+    while True:
+        time.sleep(0.5)
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
