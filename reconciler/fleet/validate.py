@@ -55,7 +55,9 @@ def _identity(device: Device) -> tuple[Problem, ...]:
         if device.identity:
             PublicKey.parse(device.identity)
     except SignatureError as error:
-        return (Problem(str(device.place), f"`identity`: {error}", "write the public half of the device's key"),)
+        return (
+            Problem(str(device.identity_place), f"`identity`: {error}", "write the public half of the device's key"),
+        )
     return ()
 
 

@@ -4,7 +4,7 @@ Two devices share a patched document when the same layers patch it, and an app w
 too; a device's own patches are its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -87,8 +87,7 @@ class Apps:
     def _read(self, name: str, document: Node, variables: dict[str, str], problems: Problems) -> App | None:
         if problems:
             return None
-        # Patches may bring list forms of their own, and variables.
-        document = interpolate(_without_unset(normalise(document, problems), variables), variables, problems)
+        document = interpolated(document, variables, problems)
         app = None if problems else parse_app(name, document, self._tree, problems)
         return None if problems else app
 
@@ -102,6 +101,11 @@ class Apps:
             problems.raise_if_any()
             self._documents[name] = document
         return self._documents[name]
+
+
+def interpolated(document: Node, variables: Mapping[str, str], problems: Problems) -> Node:
+    """The document with its variables replaced. Patches may have brought list forms of their own, and variables."""
+    return interpolate(_without_unset(normalise(document, problems), variables), variables, problems)
 
 
 def _remember(cache: dict[Key, Value], key: Key, value: Value) -> None:
@@ -154,7 +158,7 @@ def _patched(document: Node, patch: Patch, problems: Problems) -> Node:
     return document._replace(value={**document.entries, "services": merged})
 
 
-def _without_unset(document: Node, variables: dict[str, str]) -> Node:
+def _without_unset(document: Node, variables: Mapping[str, str]) -> Node:
     """An environment entry without a value takes the variable's, and is left out when there is none (as in Compose)."""
     services = document.entries.get("services")
     if services is None or not services.is_mapping:

@@ -70,6 +70,7 @@ class Device:
     labels: Mapping[str, str]
     source: Source
     identity: str = ""
+    identity_place: Place | None = None
     allow_empty: bool = False
 
 
@@ -120,9 +121,10 @@ def parse_device(node: Node, problems: Problems) -> Device:
         problems.add(
             fields["identity"].place, "`identity` is no public key", "write a line such as `ssh-ed25519 AAAA...`"
         )
+    identity_place = fields["identity"].place if "identity" in fields else None
     allow_empty = "allowEmpty" in fields and boolean(fields["allowEmpty"], "allowEmpty", problems)
     # No tier has an empty name, so what the device itself says is never in conflict with a layer.
-    return Device(name, node.place, labels, _source(name, "", fields, problems), identity, allow_empty)
+    return Device(name, node.place, labels, _source(name, "", fields, problems), identity, identity_place, allow_empty)
 
 
 def _envelope(node: Node, kind: str, problems: Problems) -> tuple[str, Mapping[str, str], Node]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.manifests.documents import Source
-from reconciler.manifests.interpolate import names_in
+from reconciler.manifests.interpolate import used_names
 from reconciler.manifests.merge import pointer_parts
 from reconciler.manifests.node import Node, excerpt, walk
 from reconciler.model import Place
@@ -36,19 +36,23 @@ class Stage:
     document: Node
 
 
-def explain(stages: Iterable[Stage], rendered: Node, sources: Iterable[Source], prefix: str) -> list[Explanation]:
+def explain(
+    stages: Iterable[Stage], rendered: Node, sources: Iterable[Source], variables: Mapping[str, str], prefix: str
+) -> list[Explanation]:
     """Explain every value below the pointer `prefix`, in the order of the document."""
     before = list(stages)
-    variables = _setters(sources)
+    setters = _setters(sources)
     found = []
     for pointer, node in walk(rendered):
         if (pointer == prefix or pointer.startswith(f"{prefix}/")) and not node.entries and not node.elements:
-            chain = tuple(_chain(pointer, before, variables))
+            chain = tuple(_chain(pointer, before, setters, variables))
             found.append(Explanation(pointer, excerpt(node), chain))
     return found
 
 
-def _chain(pointer: str, stages: Iterable[Stage], variables: Mapping[str, list[Setting]]) -> Iterator[Setting]:
+def _chain(
+    pointer: str, stages: Iterable[Stage], setters: Mapping[str, list[Setting]], variables: Mapping[str, str]
+) -> Iterator[Setting]:
     last: Node | None = None
     for stage in stages:
         node = _at(stage.document, pointer)
@@ -56,8 +60,8 @@ def _chain(pointer: str, stages: Iterable[Stage], variables: Mapping[str, list[S
             yield Setting(node.place, stage.by, excerpt(node))
         last = node
     if last is not None and isinstance(last.value, str):
-        for name in names_in(last.value):
-            yield from variables.get(name, ())
+        for name in used_names(last.value, variables):
+            yield from setters.get(name, ())
 
 
 def _at(document: Node, pointer: str) -> Node | None:

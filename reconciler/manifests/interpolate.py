@@ -54,6 +54,25 @@ def names_in(text: str) -> list[str]:
     return list(dict.fromkeys(_MENTIONED.findall(text.replace("$$", ""))))
 
 
+def used_names(text: str, variables: Mapping[str, str]) -> list[str]:
+    """The variables whose values are in the result; one of a default that is not needed is not among them."""
+    recording = _Recording(variables)
+    substitute(text, recording)
+    return list(recording.read)
+
+
+class _Recording(dict[str, str]):
+    """Variables that remember which of them were read."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(variables)
+        self.read: dict[str, None] = {}
+
+    def __getitem__(self, name: str) -> str:
+        self.read[name] = None
+        return super().__getitem__(name)
+
+
 def substitute(text: str, variables: Mapping[str, str], nesting: int = 0) -> str:
     """One text with its variables replaced. Raises InterpolationError."""
     if nesting > _MAX_NESTING:

@@ -11,10 +11,9 @@ from functools import cached_property
 from typing import TypeVar
 
 from reconciler.errors import ManifestError, Problem, UnknownDevice
-from reconciler.manifests.apps import Apps
+from reconciler.manifests.apps import Apps, interpolated
 from reconciler.manifests.documents import Device, Fleet, Layer, parse_device, parse_fleet, parse_layer
 from reconciler.manifests.explain import Explanation, explain
-from reconciler.manifests.interpolate import interpolate
 from reconciler.manifests.layers import DEVICE_VARIABLE, LayerIndex, apps_of, patches_of, sources_of, variables_of
 from reconciler.manifests.node import Node
 from reconciler.manifests.parse import parse
@@ -134,9 +133,9 @@ class FleetFiles:
         problems.raise_if_any()
         patches = [(source.told, patch) for source in sources for patch in source.patches if patch.app == app]
         stages = self._apps.stages(app, apps[app], patches)
-        rendered = interpolate(stages[-1].document, variables, problems)
+        rendered = interpolated(stages[-1].document, variables, problems)
         problems.raise_if_any()
-        return explain(stages, rendered, sources, prefix)
+        return explain(stages, rendered, sources, variables, prefix)
 
     def _layer(self, path: str, problems: Problems) -> Layer | None:
         tier, _, file = path.removeprefix("layers/").partition("/")

@@ -54,10 +54,14 @@ def canonical(value: object) -> bytes:
 def from_json(kind: type[Value], data: bytes) -> Value:
     """Read a value of this dataclass. Raises ValueError, naming the field."""
     try:
-        plain = json.loads(data)
+        plain = json.loads(data, parse_constant=_no_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return typing.cast(Value, _read(kind, plain, kind.__name__))
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON (RFC 8259)")
 
 
 def _default(field: "dataclasses.Field[object]") -> object:

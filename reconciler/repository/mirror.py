@@ -18,6 +18,8 @@ _OTHER_FORMAT = "mismatched algorithms"
 _DAMAGED = (
     "is empty",
     "is corrupt",
+    "is too small",
+    "not found in pack",
     "not a git repository",
     "bad object",
     "unable to read",

@@ -26,10 +26,11 @@ class Remote:
         advice = "write https://HOST/PATH"
         try:
             parts = urlsplit(url)
+            _ = parts.port  # is none, or a number that a port can have
         except ValueError as error:
             raise ConfigError(f"URL_INVALID: the remote {url!r}: {error}", advice=advice) from error
         if (
-            parts.scheme not in ("https", "http")
+            not url.startswith(("https://", "http://"))
             or not parts.hostname
             or not url.isascii()
             or not url.isprintable()
@@ -38,7 +39,7 @@ class Remote:
             raise ConfigError(f"URL_SCHEME: the remote {url!r} is no address that this version can use", advice=advice)
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ConfigError(f"URL_SCHEME: the remote {url!r} is not encrypted", advice=advice)
-        if parts.username or parts.password:
+        if "@" in parts.netloc:
             raise ConfigError("URL_CREDENTIALS: the remote holds a user or password", advice="use `tokenFile`")
         return cls(url, token_file, ca_file)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.errors import PushRejected, RemoteUnavailable, UnknownRevision
+from reconciler.errors import GitError, PushRejected, RemoteUnavailable, UnknownRevision
 from reconciler.model import MAX_REPORT_BYTES
 from reconciler.repository.git import Git, complaint, init_bare
 from reconciler.repository.mirror import fetch
@@ -133,11 +133,28 @@ def read_reports(git_dir: Path, revision: str) -> list[FoundReport]:
             if len(parts) == 3 and path == report_path(parts[1]) and all(parts[1] != one[0] for one in found):
                 found.append((parts[1], commit, tuple(paths)))
     contents = [_content(git, f"{tip}:{report_path(device)}") for device, _, _ in found]
-    raws = read_objects(git, [commit for _, commit, _ in found], "commit") if found else []
+    raws = _raw_commits(git, [commit for _, commit, _ in found])
     return sorted(
         (FoundReport(d, content, c, raw, t) for (d, c, t), content, raw in zip(found, contents, raws, strict=True)),
         key=lambda report: report.device,
     )
+
+
+def _raw_commits(git: Git, commits: list[str]) -> list[bytes]:
+    """The raw commits; an empty one, which no signature fits, for what cannot be read: no writer may blind all."""
+    if not commits:
+        return []
+    try:
+        return read_objects(git, commits, "commit")
+    except GitError:
+        return [_raw_commit(git, commit) for commit in commits]
+
+
+def _raw_commit(git: Git, commit: str) -> bytes:
+    try:
+        return read_objects(git, [commit], "commit")[0]
+    except GitError:
+        return b""
 
 
 def _writers(git: Git, tip: str) -> Iterable[tuple[str, list[str]]]:
@@ -152,4 +169,5 @@ def _content(git: Git, name: str) -> bytes:
     code, out, _ = git.attempt("cat-file", "-s", name)
     if code != 0 or int(out) > MAX_REPORT_BYTES:
         return b""
-    return git.run("cat-file", "blob", name)
+    code, out, _ = git.attempt("cat-file", "blob", name)
+    return out if code == 0 else b""

@@ -1,0 +1,133 @@
+"""Reports on their branch: devices race for it, and every report lands beside those of the others."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from server_side import ServerSide, signing_with
+
+from lab.git_server import GitServer
+from reconciler.errors import RemoteUnavailable
+from reconciler.repository import Author, Remote, StatusBranch, read_reports, report_path
+from reconciler.repository.status_branch import ATTEMPTS
+from signing import AllowedSigners, Signer, verify_commit
+
+KEYS = {name: Signer.generate() for name in ("d1", "d2")}
+AUTHOR = Author("device", "device@devices.invalid", 1_700_000_000)
+
+
+class Writer:
+    """A device with a store of its own; `waits` holds how long it wanted to wait after each lost race."""
+
+    def __init__(self, name: str, folder: Path, url: str) -> None:
+        self.name, self.waits = name, list[float]()
+        self._branch = StatusBranch(folder / f"{name}.git", Remote.parse(url), "status", self.waits.append)
+
+    def append(self, content: bytes, before_push: Callable[[], object] = lambda: None) -> str:
+        def sign(payload: bytes) -> bytes:
+            before_push()
+            return signing_with(KEYS[self.name])(payload)
+
+        return self._branch.append(self.name, content, "report", AUTHOR, sign)
+
+
+@pytest.fixture
+def writers(tmp_path: Path, url: str) -> tuple[Writer, Writer]:
+    return Writer("d1", tmp_path, url), Writer("d2", tmp_path, url)
+
+
+def on_branch(server: ServerSide) -> dict[str, bytes]:
+    return {one.device: one.content for one in read_reports(server.path, "refs/heads/status")}
+
+
+def test_the_first_report_makes_the_branch(writers: tuple[Writer, Writer], server: ServerSide) -> None:
+    commit = writers[0].append(b"one")
+    assert server.git("rev-parse", "status") == commit
+    assert server.content("status", report_path("d1")) == b"one"
+
+
+def test_a_report_is_one_commit_that_writes_one_file_and_is_signed(
+    writers: tuple[Writer, Writer], server: ServerSide
+) -> None:
+    writers[1].append(b"two")
+    writers[0].append(b"one")
+    one, _ = read_reports(server.path, "refs/heads/status")
+    assert one.touched == (report_path("d1"),)
+    signers = AllowedSigners.parse(f'd1 namespaces="git" {KEYS["d1"].public.line}'.encode(), "d1")
+    assert verify_commit(one.raw_commit, signers).principal == "d1"
+
+
+def test_the_reports_of_others_and_all_that_lies_beside_are_kept(
+    writers: tuple[Writer, Writer], server: ServerSide
+) -> None:
+    beside = {"README.md": b"words", "devices/d9/status.json": b"nine", "devices/d1/notes": b"mine", "devices/x": b"x"}
+    server.commit(beside, branch="status")
+    writers[0].append(b"one")
+    writers[1].append(b"two")
+    writers[0].append(b"one, anew")
+    wanted = {**beside, report_path("d1"): b"one, anew", report_path("d2"): b"two"}
+    assert {path: server.content("status", path) for path in wanted} == wanted
+    assert len(server.git("ls-tree", "-r", "--name-only", "status").splitlines()) == len(wanted)
+
+
+def test_a_race_that_is_lost_is_run_again_on_top_of_the_winner(
+    writers: tuple[Writer, Writer], server: ServerSide
+) -> None:
+    slow, fast = writers
+    reports = [b"two"]
+    commit = slow.append(b"one", before_push=lambda: [fast.append(reports.pop()) for _ in reports[:]])
+    assert on_branch(server) == {"d1": b"one", "d2": b"two"}
+    assert server.git("rev-parse", "status") == commit
+    assert len(slow.waits) == 1
+    assert fast.waits == []
+
+
+def test_who_always_loses_gives_up_until_the_next_pass(writers: tuple[Writer, Writer], server: ServerSide) -> None:
+    slow, fast = writers
+    numbers = iter(range(100))
+    with pytest.raises(RemoteUnavailable, match="lost the race"):
+        slow.append(b"one", before_push=lambda: fast.append(b"two %d" % next(numbers)))
+    assert on_branch(server) == {"d2": b"two %d" % (ATTEMPTS - 1)}
+    assert len(slow.waits) == ATTEMPTS
+    slow.append(b"one")
+    assert on_branch(server)["d1"] == b"one"
+
+
+def test_two_that_report_at_the_same_moment_both_land(writers: tuple[Writer, Writer], server: ServerSide) -> None:
+    start = threading.Barrier(2, timeout=30)
+    first = threading.local()
+
+    def meet() -> None:
+        """Both have seen the same branch when they go on; later attempts do not wait."""
+        if not getattr(first, "met", False):
+            first.met = True
+            start.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        commits = list(pool.map(lambda writer: writer.append(writer.name.encode(), meet), writers))
+    assert on_branch(server) == {"d1": b"d1", "d2": b"d2"}
+    assert set(server.git("rev-list", "status").split()) == set(commits)
+
+
+def test_an_outage_is_told_and_the_next_report_lands(
+    writers: tuple[Writer, Writer], server: ServerSide, git: GitServer
+) -> None:
+    writers[0].append(b"one")
+    git.stop()
+    with pytest.raises(RemoteUnavailable):
+        writers[0].append(b"lost")
+    git.start()
+    writers[0].append(b"two")
+    assert on_branch(server) == {"d1": b"two"}
+
+
+def test_a_server_that_refuses_the_push_is_no_lost_race(writers: tuple[Writer, Writer], server: ServerSide) -> None:
+    hook = server.path / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho no >&2\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(RemoteUnavailable, match="cannot push the report"):
+        writers[0].append(b"one")
+    assert writers[0].waits == []
