@@ -118,15 +118,7 @@ DAMAGES = {
 }
 
 
-# `error: index file ... is too small` is not among the words by which the mirror knows a damaged store.
-NOT_HEALED = pytest.mark.xfail(
-    raises=RemoteUnavailable, reason="packs that a power cut emptied are noticed only when there is something new"
-)
-CASES = [
-    pytest.param(case, news, marks=NOT_HEALED if (case, news) == ("every object is empty", False) else ())
-    for case in DAMAGES
-    for news in (True, False)
-]
+CASES = [(case, news) for case in DAMAGES for news in (True, False)]
 
 
 @pytest.mark.parametrize(("case", "news"), CASES)
