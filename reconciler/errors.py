@@ -34,11 +34,12 @@ class ReconcilerError(Exception):
     """Something went wrong: what, where, and what to do about it, in one line.
 
     `where` is a `file:line:column` or an address; `advice` says what to do.
-    `transient` is true when doing nothing but waiting may help.
+    `transient` is true when doing nothing but waiting may help, `lasting` when the same must fail again.
     """
 
     exit_code = 1
     transient = False
+    lasting: bool = False
 
     def __init__(self, what: str, *, where: str = "", advice: str = "") -> None:
         self.what, self.where, self.advice = what, where, advice

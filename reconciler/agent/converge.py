@@ -66,7 +66,7 @@ def _apply(desired: DesiredState, engine: Engine) -> tuple[Performed, ObservedSt
         return Performed(), observed
     first = perform(plan, engine)
     observed = engine.observe(desired.device)
-    again = {app for app, error in first.failures.items() if not (error.transient or getattr(error, "lasting", False))}
+    again = {app for app, error in first.failures.items() if not (error.transient or error.lasting)}
     if not again:
         return first, observed
     second = perform((step for step in make_plan(desired, observed) if step.app in again), engine)
@@ -78,13 +78,15 @@ def _prove(
 ) -> tuple[Performed, ObservedState]:
     """Wait for the apps that were never good and in which nothing was started in this pass, as after a power cut.
 
-    One look would take a crash loop for a service, between two crashes.
+    One look would take a crash loop for a service, between two crashes. Where there is nothing to go back to, what is
+    seen to be unwell is not waited for: it would hold up the other apps at every pass.
     """
     steps: list[Step] = []
     for name, choice in choices.items():
         good = memory.good.get(name)
         unproven = choice.failed is None and not choice.is_held and (good is None or good.digest != choice.digest)
-        if unproven and name not in performed.failures and name not in performed.waited:
+        may_matter = good is not None or is_healthy(choice.app, observed)
+        if unproven and may_matter and name not in performed.failures and name not in performed.waited:
             steps += _waits(name, choice, observed)
     if not steps:
         return performed, observed

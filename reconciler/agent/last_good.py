@@ -12,7 +12,7 @@ from reconciler.agent.journal import (
     GoodApp,
     Memory,
 )
-from reconciler.errors import EngineError, ReconcilerError
+from reconciler.errors import ReconcilerError
 from reconciler.model import App, DesiredState, ObservedState
 from reconciler.planning import digest, has_finished, matches
 
@@ -64,8 +64,7 @@ def remember_failed(
             continue
         before = kept.pop(choice.digest, None)
         tries = before.tries + 1 if before else 1
-        lasting = isinstance(error, EngineError) and error.lasting
-        retry_at = None if lasting else now + min(RETRY_SECONDS * RETRY_FACTOR ** (tries - 1), RETRY_MOST_SECONDS)
+        retry_at = None if error.lasting else now + min(RETRY_SECONDS * RETRY_FACTOR ** (tries - 1), RETRY_MOST_SECONDS)
         kept[choice.digest] = FailedApp(app, choice.digest, choice.revision, str(error), tries, retry_at)
     return replace(memory, failed=tuple(kept.values())[-MAX_FAILED:])
 
