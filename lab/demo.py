@@ -122,11 +122,11 @@ def _detached(pid_file: Path) -> int:
         pid_file.parent.mkdir(exist_ok=True)
         pid_file.write_text(str(os.getpid()))
         try:
-            os._exit(_play(keep=True, told=writing))
+            code = _play(keep=True, told=writing)
         except SystemExit:
-            os._exit(0)
-        finally:
-            pid_file.unlink(missing_ok=True)
+            code = 0
+        pid_file.unlink(missing_ok=True)
+        os._exit(code)
     os.close(writing)
     if os.read(reading, 1):
         return 0

@@ -75,6 +75,7 @@ def _labels(step: CreateContainer, device: str) -> dict[str, str]:
         "com.docker.compose.container-number": "1",
         "com.docker.compose.oneoff": "False",
         "com.docker.compose.config-hash": digest(service),
+        "com.docker.compose.project.config_files": f"apps/{app}/compose.yaml",
         "com.docker.compose.depends_on": ",".join(needs),
     }
 
