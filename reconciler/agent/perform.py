@@ -42,8 +42,8 @@ class Performed:
         )
 
     def without_failures(self, apps: Iterable[str]) -> "Performed":
-        kept = {app: error for app, error in self.failures.items() if app not in set(apps)}
-        return replace(self, failures=kept)
+        gone = set(apps)
+        return replace(self, failures={app: error for app, error in self.failures.items() if app not in gone})
 
 
 # After these alone, an app is as it was, and there is nothing to go back from.

@@ -1,5 +1,6 @@
 """The device's copy of the fleet repository: bare, fetched by exact refspec, never checked out."""
 
+import contextlib
 from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
@@ -60,13 +61,14 @@ class Mirror:
 
     def pin(self, commit: str) -> None:
         """Keep a commit in the store, wherever the branch goes."""
-        Git(self._git_dir).run("update-ref", f"refs/pinned/{self._branch}", commit)
+        with contextlib.suppress(GitError):  # the store is a cache: what was trusted stands in the journal
+            Git(self._git_dir).run("update-ref", f"refs/pinned/{self._branch}", commit)
 
     def tidy(self) -> None:
         """Pack what many reports left, once there is much of it; nothing is ever pruned that is not in a pack."""
-        Git(self._git_dir, {"gc.auto": "500", "gc.pruneExpire": "never", "gc.autoDetach": "false"}).run(
-            "gc", "--auto", "--quiet"
-        )
+        options = {"gc.auto": "500", "gc.pruneExpire": "never", "gc.autoDetach": "false"}
+        with contextlib.suppress(GitError):  # it can wait: the pass is done, and the next one tries again
+            Git(self._git_dir, options).run("gc", "--auto", "--quiet")
 
     def _fetch(self) -> None:
         fetch(self._git_dir, self._remote, self._branch, self._ref)
