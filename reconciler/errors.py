@@ -51,8 +51,9 @@ class ReconcilerError(Exception):
 
 
 class ProblemKind(Enum):
-    """Which rule a manifest breaks, as an exit code."""
+    """Which rule a manifest breaks, as an exit code; a note breaks none."""
 
+    NOTE = 0
     SYNTAX = 10
     RULE = 11
     PATCH = 12

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import ConfigError, ManifestError, PermissionDenied
-from reconciler.manifests import Node, Problems, check_keys, mapping, parse, seconds, text
+from reconciler.manifests import (
+    CAPABILITIES,
+    EVERYTHING,
+    Node,
+    Problems,
+    check_keys,
+    is_grant,
+    mapping,
+    parse,
+    seconds,
+    text,
+)
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
 from reconciler.repository import Remote, check_branch
 
@@ -32,6 +43,8 @@ class Config:
     interval: float
     engine: str
     state: Path
+    # What apps may ask of the device, as texts of manifests/admission.py.
+    allow: frozenset[str] = frozenset()
 
 
 def load_config(path: Path) -> Config:
@@ -61,7 +74,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     device = _text(_section(node, "metadata", ("name",), problems), "name", "", problems)
     if not is_dns_label(device):
         problems.add(node.place, f"`metadata.name` {device!r} is no name of a device", DNS_LABEL_ADVICE)
-    keys = ("remote", "interval", "trust", "identity", "status", "engine", "state")
+    keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission")
     spec = _section(node, "spec", keys, problems)
     remote = _section(spec, "remote", ("url", "branch", "tokenFile", "caFile"), problems)
     trust = _section(spec, "trust", ("mode", "allowedSigners", "anchor"), problems)
@@ -73,6 +86,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         problems.add(spec.place, f"`interval` is under {MIN_INTERVAL_SECONDS:g} s", "poll less often")
     branches, heartbeat = _reporting(remote, status, problems)
     anchor = _anchor(trust, problems)
+    allow = _allowed(_section(spec, "admission", ("allow",), problems), problems)
     problems.raise_if_any()
     token, ca = (_path(remote, key, folder, problems) for key in ("tokenFile", "caFile"))
     return Config(
@@ -87,6 +101,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         interval=interval,
         engine=_text(spec, "engine", "unix:///var/run/docker.sock", problems),
         state=_path(spec, "state", folder, problems) or Path("/var/lib/reconciler"),
+        allow=allow,
     )
 
 
@@ -106,6 +121,17 @@ def _anchor(trust: Node, problems: Problems) -> str:
     if anchor and not _COMMIT_ID.fullmatch(anchor):
         problems.add(trust.entries["anchor"].place, f"`anchor` {anchor!r} is no commit id", "write all of its digits")
     return anchor
+
+
+def _allowed(admission: Node, problems: Problems) -> frozenset[str]:
+    listed = admission.entries.get("allow", Node((), admission.place, admission.place))
+    if not listed.is_list:
+        problems.expected(listed, "allow", "a list")
+    for element in listed.elements:
+        if not is_grant(text(element, "allow", problems)):
+            advice = f"known are {EVERYTHING}, {', '.join(CAPABILITIES)}, each perhaps with `:VALUE`"
+            problems.add(element.place, f"{text(element, 'allow', problems)!r} grants nothing", advice)
+    return frozenset(text(element, "allow", problems) for element in listed.elements)
 
 
 def _section(node: Node, key: str, allowed: tuple[str, ...], problems: Problems) -> Node:

@@ -1,29 +1,33 @@
 """A service in the words of the Engine's API (POST /containers/create), as Compose says them. Pure."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler.model import Attachment, Healthcheck, Mount, Service
+from reconciler.agent.host_config import host_config, links
+from reconciler.model import Attachment, Healthcheck, Network, Service
 from reconciler.model.codec import Plain
 from reconciler.planning import CreateContainer, digest
 
 # Ours. `fleet.device` and `fleet.app` say what we own; the fingerprint, whether it is still what is wanted.
 DEVICE, APP, SERVICE, FINGERPRINT = "fleet.device", "fleet.app", "fleet.service", "fleet.fingerprint"
+# The ids of the containers whose namespaces it was made in: ipc and pid are in no list of the Engine's.
+JOINED = "fleet.joined"
 # Compose's, so that `docker compose ls`, `ps` and `logs` work on what we run.
 PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 
 _NANOSECONDS = 1_000_000_000
-# The Engine's own default keeps every line for ever; on a device that fills the disk.
-_DEFAULT_LOGGING: dict[str, Plain] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 
 
-def container_body(step: CreateContainer, device: str, files: Path) -> dict[str, Plain]:
-    """The body of the call. Config files are bound from the folder `files`, where they lie under their digest."""
+def container_body(step: CreateContainer, device: str, files: Path, homes: Sequence[str] = ()) -> dict[str, Plain]:
+    """The body of the call. Config files are bound from the folder `files`, where they lie under their names.
+
+    `homes` are the ids of the containers that it lives in.
+    """
     service = step.service
     body: dict[str, Plain] = {
         "Image": service.image,
         "Env": [f"{name}={value}" for name, value in sorted(service.environment.items())],
-        "Labels": dict(_labels(step, device)),
+        "Labels": {**_labels(step, device), **({JOINED: " ".join(homes)} if homes else {})},
         "Hostname": service.hostname,
         "Domainname": service.domainname,
         "User": service.user,
@@ -33,7 +37,7 @@ def container_body(step: CreateContainer, device: str, files: Path) -> dict[str,
         "AttachStdout": True,
         "AttachStderr": True,
         "ExposedPorts": {f"{port.target}/{port.protocol}": {} for port in service.ports},
-        "HostConfig": _host_config(service, _mounts(step, files)),
+        "HostConfig": host_config(step, files),
     }
     if service.command is not None:
         body["Cmd"] = list(service.command)
@@ -43,6 +47,8 @@ def container_body(step: CreateContainer, device: str, files: Path) -> dict[str,
         body["StopSignal"] = service.stop_signal
     if service.stop_grace_period is not None:
         body["StopTimeout"] = int(service.stop_grace_period)
+    if service.mac_address:
+        body["MacAddress"] = service.mac_address
     if service.healthcheck is not None:
         body["Healthcheck"] = _healthcheck(service.healthcheck)
     if service.networks:
@@ -53,17 +59,60 @@ def container_body(step: CreateContainer, device: str, files: Path) -> dict[str,
 
 def endpoint(service: Service, attachment: Attachment) -> dict[str, Plain]:
     """How the service is on one network. Its names there are those that Compose gives."""
-    addresses = {"IPv4Address": attachment.ipv4_address, "IPv6Address": attachment.ipv6_address}
-    fixed: dict[str, Plain] = {key: address for key, address in addresses.items() if address}
-    return {
-        "Aliases": [service.container_name, service.name, *attachment.aliases],
-        "IPAMConfig": fixed or None,
+    addresses: dict[str, Plain] = {
+        "IPv4Address": attachment.ipv4_address,
+        "IPv6Address": attachment.ipv6_address,
+        "LinkLocalIPs": list(attachment.link_local_ips),
     }
+    body: dict[str, Plain] = {
+        "Aliases": [service.container_name, service.name, *attachment.aliases],
+        "Links": links(service),
+        "IPAMConfig": {key: address for key, address in addresses.items() if address} or None,
+        "MacAddress": attachment.mac_address,
+        "DriverOpts": {**attachment.driver_opts, **_interface(attachment)},
+        # Engines before 28 do not know it; they take the first network for the gateway.
+        "GwPriority": attachment.gw_priority,
+    }
+    return {key: value for key, value in body.items() if value or key == "IPAMConfig"}
+
+
+def _interface(attachment: Attachment) -> dict[str, str]:
+    name = attachment.interface_name
+    return {"com.docker.network.endpoint.ifname": name} if name else {}
+
+
+def network_body(network: Network) -> dict[str, Plain]:
+    """The body of POST /networks/create, labels apart."""
+    pools: list[dict[str, Plain]] = [
+        {
+            "Subnet": pool.subnet,
+            "Gateway": pool.gateway,
+            "IPRange": pool.ip_range,
+            "AuxiliaryAddresses": dict(pool.aux_addresses),
+        }
+        for pool in network.pools
+    ]
+    body: dict[str, Plain] = {
+        "Name": network.name,
+        "CheckDuplicate": True,
+        "Driver": network.driver or "bridge",
+        "Options": dict(network.driver_opts),
+        "Internal": network.internal,
+        "Attachable": network.attachable,
+        "EnableIPv6": network.enable_ipv6,
+        "IPAM": {
+            "Driver": network.ipam_driver or "default",
+            "Config": [{key: value for key, value in pool.items() if value} for pool in pools],
+            "Options": dict(network.ipam_options) or None,
+        },
+    }
+    # Engines before 28 do not know it.
+    return body if network.enable_ipv4 is None else {**body, "EnableIPv4": network.enable_ipv4}
 
 
 def _labels(step: CreateContainer, device: str) -> dict[str, str]:
     service, app = step.service, step.app
-    needs = (f"{d.service}:{d.condition.value}:false" for d in service.depends_on)
+    needs = (f"{d.service}:{d.condition.value}:{str(d.restart).lower()}" for d in service.depends_on)
     return {
         **service.labels,
         DEVICE: device,
@@ -85,6 +134,8 @@ def _healthcheck(healthcheck: Healthcheck) -> dict[str, Plain]:
         "Interval": healthcheck.interval,
         "Timeout": healthcheck.timeout,
         "StartPeriod": healthcheck.start_period,
+        # Engines before 25 do not know it, and go on at the interval.
+        "StartInterval": healthcheck.start_interval,
     }
     body: dict[str, Plain] = {name: int(value * _NANOSECONDS) for name, value in times.items() if value is not None}
     if healthcheck.test:
@@ -92,71 +143,3 @@ def _healthcheck(healthcheck: Healthcheck) -> dict[str, Plain]:
     if healthcheck.retries is not None:
         body["Retries"] = healthcheck.retries
     return body
-
-
-def _host_config(service: Service, mounts: list[Plain]) -> dict[str, Plain]:
-    limits = service.limits
-    logging = service.logging
-    body: dict[str, Plain] = {
-        "RestartPolicy": {"Name": service.restart, "MaximumRetryCount": service.restart_attempts},
-        "NetworkMode": service.network_mode or service.networks[0].network,
-        "PortBindings": _port_bindings(service),
-        "Mounts": mounts,
-        "Tmpfs": {path: options for path, _, options in (entry.partition(":") for entry in service.tmpfs)},
-        "LogConfig": (
-            {"Type": logging.driver or "json-file", "Config": dict(logging.options)}
-            if logging.driver or logging.options
-            else _DEFAULT_LOGGING
-        ),
-        "ReadonlyRootfs": service.read_only,
-        "CapDrop": list(service.cap_drop) or None,
-        "SecurityOpt": [option.replace("=", ":") for option in service.security_opt] or None,
-        "GroupAdd": list(service.group_add) or None,
-        "Dns": list(service.dns) or None,
-        "DnsSearch": list(service.dns_search) or None,
-        "DnsOptions": list(service.dns_opt) or None,
-        "ExtraHosts": list(service.extra_hosts) or None,
-        "Sysctls": dict(service.sysctls) or None,
-        "Ulimits": [{"Name": n, "Soft": u.soft, "Hard": u.hard} for n, u in sorted(service.ulimits.items())] or None,
-        "Init": service.init,
-        "ShmSize": service.shm_size,
-        "NanoCpus": int(limits.cpus * _NANOSECONDS) if limits.cpus else None,
-        "Memory": limits.memory,
-        "MemoryReservation": limits.memory_reservation,
-        "PidsLimit": limits.pids,
-    }
-    # The Engine takes `null` for "not said" in some of these fields, and an error in others.
-    return {key: value for key, value in body.items() if value is not None}
-
-
-def _port_bindings(service: Service) -> dict[str, Plain]:
-    bindings: dict[str, Plain] = {}
-    for port in service.ports:
-        if port.published != "-":
-            found = bindings.setdefault(f"{port.target}/{port.protocol}", [])
-            if isinstance(found, list):
-                found.append({"HostIp": port.host_ip, "HostPort": port.published})
-    return bindings
-
-
-def _mounts(step: CreateContainer, files: Path) -> list[Plain]:
-    """The service's mounts; where one has no name, and where the image has one of its own, the volume carried on."""
-    carried = dict(step.carried)
-    named = [
-        replace(mount, source=carried.get(mount.target, "")) if mount.kind == "volume" and not mount.source else mount
-        for mount in step.service.mounts
-    ]
-    taken = {mount.target for mount in named} | {entry.partition(":")[0] for entry in step.service.tmpfs}
-    own = [Mount("volume", target, volume) for target, volume in step.carried if target not in taken]
-    return [_mount(mount, files) for mount in (*named, *own)]
-
-
-def _mount(mount: Mount, files: Path) -> Plain:
-    body: dict[str, Plain] = {"Target": mount.target, "ReadOnly": mount.read_only}
-    if mount.kind == "config":
-        # The file is named for its content and never changes, so the bind cannot go stale.
-        return body | {"Type": "bind", "Source": str(files / mount.source)}
-    if mount.kind == "tmpfs":
-        options: dict[str, Plain] = {"SizeBytes": mount.tmpfs_size, "Mode": mount.tmpfs_mode}
-        return body | {"Type": "tmpfs", "TmpfsOptions": {k: v for k, v in options.items() if v is not None}}
-    return body | {"Type": "volume", "Source": mount.source}

@@ -4,7 +4,6 @@ The SDK's low-level client is used, because its containers.list() inspects each 
 one list call that holds all we need.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,8 +17,8 @@ import requests
 
 from reconciler.agent import container_body as labels
 from reconciler.agent import engine_answers as answers
-from reconciler.agent.container_body import container_body, endpoint
-from reconciler.agent.files import write_atomically
+from reconciler.agent.config_files import store_file, stored_files
+from reconciler.agent.container_body import container_body, endpoint, network_body
 from reconciler.agent.health import COMPLETION_SECONDS, Look, Verdict, judge, judge_job
 from reconciler.errors import (
     EngineError,
@@ -42,6 +41,7 @@ from reconciler.planning import (
     RemoveContainer,
     RemoveNetwork,
     RenameContainer,
+    RestartContainer,
     StartContainer,
     Step,
     StopContainer,
@@ -106,7 +106,7 @@ class DockerEngine:
             case PullImage():
                 self._pull(step)
             case StoreConfig():
-                write_atomically(self._files / step.config.digest, step.config.content, mode=0o444)
+                store_file(self._files, step.config)
             case CreateNetwork():
                 self._create_network(step)
             case RemoveNetwork():
@@ -116,15 +116,20 @@ class DockerEngine:
             case DisconnectNetwork():
                 self._api.disconnect_container_from_network(step.container, step.network, force=True)
             case CreateVolume():
-                self._api.create_volume(step.volume.name, labels=self._labels(step.app, step.volume))
+                volume = step.volume
+                labelled = self._labels(step.app, volume)
+                options = dict(volume.driver_opts) or None
+                self._api.create_volume(volume.name, volume.driver or None, options, labelled)
             case CreateContainer():
                 self._create(step)
             case StartContainer():
                 self._api.start(step.container)
+            case RestartContainer():
+                self._api.restart(step.container, timeout=self._grace(step.container))
             case UnpauseContainer():
                 self._api.unpause(step.container)
             case StopContainer():
-                self._stop(step)
+                self._api.stop(step.container, timeout=self._grace(step.container))
             case RenameContainer():
                 self._api.rename(step.container, step.name)
             case RemoveContainer():
@@ -158,22 +163,9 @@ class DockerEngine:
             raise _not_pulled(step.image, f"nothing arrived for {PULL_SILENCE_SECONDS} s") from error
 
     def _create_network(self, step: CreateNetwork) -> None:
-        network = step.network
-        pools = [
-            docker.types.IPAMPool(subnet=subnet, gateway=gateway or None)
-            for subnet, gateway in zip(network.subnets, network.gateways, strict=True)
-        ]
-        self._api.create_network(
-            network.name,
-            driver=network.driver or "bridge",
-            options=dict(network.driver_opts),
-            ipam=docker.types.IPAMConfig(pool_configs=pools) if pools else None,
-            check_duplicate=True,
-            internal=network.internal,
-            attachable=network.attachable,
-            enable_ipv6=network.enable_ipv6,
-            labels={**self._labels(step.app, network), labels.FINGERPRINT: step.fingerprint},
-        )
+        body = network_body(step.network)
+        body["Labels"] = {**self._labels(step.app, step.network), labels.FINGERPRINT: step.fingerprint}
+        self._api._raise_for_status(self._api._post_json(self._api._url("/networks/create"), data=body))
 
     def _labels(self, app: str, resource: Network | Volume) -> dict[str, str]:
         kind = "network" if isinstance(resource, Network) else "volume"
@@ -191,7 +183,9 @@ class DockerEngine:
         self._api._raise_for_status(self._api._post_json(url, data=body))
 
     def _create(self, step: CreateContainer) -> None:
-        body = container_body(step, self._device, self._files)
+        peers = (step.service.peers[name] for name in step.service.lives_in)
+        homes = [self._api.inspect_container(peer)["Id"] for peer in peers]
+        body = container_body(step, self._device, self._files, homes)
         try:
             self._api.create_container_from_config(body, step.name, step.service.platform or None)
         except docker.errors.APIError as error:
@@ -202,9 +196,10 @@ class DockerEngine:
                 f"the name {step.name} is taken by a container of somebody else", advice=advice
             ) from error
 
-    def _stop(self, step: StopContainer) -> None:
-        grace = self._api.inspect_container(step.container)["Config"].get("StopTimeout")
-        self._api.stop(step.container, timeout=10 if grace is None else grace)
+    def _grace(self, container: str) -> int:
+        """The seconds between asking it to end and ending it."""
+        grace = self._api.inspect_container(container)["Config"].get("StopTimeout")
+        return 10 if grace is None else int(grace)
 
     def _await_healthy(self, step: AwaitHealthy) -> None:
         first = self._look(step.container)
@@ -236,8 +231,7 @@ class DockerEngine:
 
     def _stored(self) -> frozenset[str]:
         """The config files whose content is what their name says."""
-        found = self._files.glob("[0-9a-f]*") if self._files.is_dir() else ()
-        return frozenset(path.name for path in found if hashlib.sha256(path.read_bytes()).hexdigest() == path.name)
+        return stored_files(self._files)
 
     @property
     def _api(self) -> Any:

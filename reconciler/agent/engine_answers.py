@@ -42,6 +42,7 @@ def container(found: Answer, network_ids: Mapping[str, str]) -> Container:
             # Before its first start, a container knows no id yet.
             if endpoint["NetworkID"] and network_ids.get(name, endpoint["NetworkID"]) != endpoint["NetworkID"]
         ),
+        joined=frozenset(carried.get(labels.JOINED, "").split()),
         anonymous_volumes={
             mount["Destination"]: mount["Name"]
             for mount in found["Mounts"]

@@ -13,6 +13,7 @@ from reconciler.agent.journal import (
     Memory,
 )
 from reconciler.errors import ReconcilerError
+from reconciler.manifests import is_admitted
 from reconciler.model import App, DesiredState, ObservedState
 from reconciler.planning import digest, has_finished, matches
 
@@ -26,6 +27,12 @@ class Choice:
     revision: str
     failed: FailedApp | None = None
     is_held: bool = False
+
+
+def admitted(memory: Memory, grants: frozenset[str]) -> Memory:
+    """Without the good states that ask for more than is granted by now: they are left alone, and not made again."""
+    good = {name: one for name, one in memory.good.items() if is_admitted(one.app, grants)}
+    return memory if len(good) == len(memory.good) else replace(memory, good=good)
 
 
 def choose(desired: DesiredState, revision: str, memory: Memory, now: float) -> dict[str, Choice]:

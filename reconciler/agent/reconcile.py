@@ -11,7 +11,7 @@ from reconciler.agent.config import Config
 from reconciler.agent.converge import Converged, converge
 from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal, Trusted
-from reconciler.agent.last_good import choose, chosen_state
+from reconciler.agent.last_good import admitted, choose, chosen_state
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reporting import Pass, compose_report
 from reconciler.agent.source import Source
@@ -109,7 +109,8 @@ class Reconciler:
         if desired is None:
             raise rendered.error or ReconcilerError("nothing is trusted yet")
         revision = self._revision(obtained.trusted)
-        choices = choose(desired, revision, self._journal.memory, now.timestamp())
+        memory = admitted(self._journal.memory, self._config.allow)
+        choices = choose(desired, revision, memory, now.timestamp())
         return make_plan(chosen_state(desired, choices), self._engine.observe(self._config.device))
 
     def _render(self, trusted: Trusted | None) -> Rendered:
@@ -117,7 +118,8 @@ class Reconciler:
             return Rendered(None)
         try:
             files = self._mirror.files(trusted.commit, self._config.device)
-            rendering = FleetFiles(files).render(self._config.device)
+            fleet = FleetFiles(files)
+            rendering = fleet.admit(fleet.render(self._config.device), self._config.allow)
         except ManifestError as error:
             return Rendered(None, error.problems, error)
         except ReconcilerError as error:
@@ -131,7 +133,10 @@ class Reconciler:
         desired = rendered.desired or self._last_good()
         if desired is None:
             return None, None
+        memory = self._journal.memory
         try:
+            if (kept := admitted(memory, self._config.allow)) is not memory:
+                self._journal.write_memory(kept)
             return converge(desired, revision, self._engine, self._journal, now), None
         except (EngineError, PermissionDenied, StateError, EmptyDesiredState) as error:
             return None, error

@@ -1,15 +1,16 @@
 """Every device renders, or a list of problems with file and line. All of them, in one go."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.errors import ManifestError, Problem
-from reconciler.manifests import Device, FleetFiles, Tree
+from reconciler.errors import ManifestError, Problem, ProblemKind
+from reconciler.manifests import Device, FleetFiles, Tree, check_documents
 from signing import PublicKey, SignatureError
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem, and the devices that it concerns; none for one that concerns every device."""
+    """A problem or a note, and the devices that it concerns; none for one of files that are for all, or for nobody."""
 
     problem: Problem
     devices: tuple[str, ...] = ()
@@ -25,17 +26,19 @@ class Validation:
 
 
 def validate(tree: Tree) -> Validation:
-    """Render every device of a fleet."""
+    """Check every document of a fleet, and render every device."""
     files = FleetFiles(tree)
+    concerned: dict[Problem, list[str]] = {problem: [] for problem in check_documents(tree)}
     try:
         # Each of these is needed by every device: without them, nothing more can be said.
-        names = sorted(files.device_paths)
-        _ = files.fleet, files.layers
+        _, layers = files.fleet, files.layers
     except ManifestError as error:
-        return Validation(0, 0, tuple(Finding(problem) for problem in error.problems))
-    concerned: dict[Problem, list[str]] = {}
+        return Validation(0, 0, _findings(concerned | {problem: [] for problem in error.problems}))
+    # A layer that is wrong is told, also when it selects no device.
+    for problem in (*files.strays(), *(problem for layer in layers for problem in layer.problems)):
+        concerned.setdefault(problem, [])
     apps: set[str] = set()
-    for name in names:
+    for name in sorted(files.device_paths):
         try:
             rendering = files.render(name)
         except ManifestError as error:
@@ -45,8 +48,13 @@ def validate(tree: Tree) -> Validation:
             apps |= {app.name for app in rendering.desired.apps}
         for problem in problems:
             concerned.setdefault(problem, []).append(name)
+    return Validation(len(files.device_paths), len(apps), _findings(concerned))
+
+
+def _findings(concerned: Mapping[Problem, Sequence[str]]) -> tuple[Finding, ...]:
+    """In the order of files and lines; notes come last, so that the first finding is a problem if there is one."""
     findings = [Finding(problem, tuple(devices)) for problem, devices in concerned.items()]
-    return Validation(len(names), len(apps), tuple(sorted(findings, key=_place)))
+    return tuple(sorted(findings, key=lambda one: (one.problem.kind is ProblemKind.NOTE, _place(one))))
 
 
 def _identity(device: Device) -> tuple[Problem, ...]:

@@ -1,29 +1,46 @@
 """From files to desired state. Pure: trees of bytes in, values out."""
 
-from reconciler.manifests.compose_text import to_compose
+from reconciler.manifests.admission import CAPABILITIES, EVERYTHING, is_admitted, is_grant
+from reconciler.manifests.announced import check_documents
+from reconciler.manifests.compare import Comparison, Pair
+from reconciler.manifests.compose.text import to_compose
 from reconciler.manifests.documents import Device, Fleet
 from reconciler.manifests.explain import Explanation, Setting
 from reconciler.manifests.fields import boolean, check_keys, integer, mapping, seconds, text
+from reconciler.manifests.moves import Move, Moves
 from reconciler.manifests.node import Node, plain
 from reconciler.manifests.parse import parse, to_yaml
 from reconciler.manifests.problems import Problems
+from reconciler.manifests.reasons import Reason
 from reconciler.manifests.render import FleetFiles, Rendering
+from reconciler.manifests.schema import json_schemas
 from reconciler.manifests.tree import Tree, is_needed_by
 
 __all__ = [
+    "CAPABILITIES",
+    "EVERYTHING",
+    "Comparison",
     "Device",
     "Explanation",
     "Fleet",
     "FleetFiles",
+    "Move",
+    "Moves",
     "Node",
+    "Pair",
     "Problems",
+    "Reason",
     "Rendering",
     "Setting",
     "Tree",
     "boolean",
+    "check_documents",
     "check_keys",
     "integer",
+    "is_admitted",
+    "is_grant",
     "is_needed_by",
+    "json_schemas",
     "mapping",
     "parse",
     "plain",

@@ -5,21 +5,23 @@ too; a device's own patches are its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
-from reconciler.errors import ManifestError, Problem, ProblemKind
-from reconciler.manifests.compose import parse_app
-from reconciler.manifests.compose_forms import normalise
+from reconciler.errors import ManifestError, ProblemKind
+from reconciler.manifests.compose.app import LastRead, parse_app
+from reconciler.manifests.compose.files import load
+from reconciler.manifests.compose.forms import normalise
+from reconciler.manifests.compose.variables import mentioned, resolve
 from reconciler.manifests.documents import Patch
 from reconciler.manifests.explain import Stage
-from reconciler.manifests.interpolate import interpolate, names_in
+from reconciler.manifests.mentions import Mentions, mentions_of
 from reconciler.manifests.merge import PatchFailed, apply_checked, apply_merge
-from reconciler.manifests.node import Node, walk
-from reconciler.manifests.parse import parse
+from reconciler.manifests.node import Node, plain
 from reconciler.manifests.problems import Problems
-from reconciler.manifests.tree import Tree
-from reconciler.model import App, Place
+from reconciler.manifests.tree import Tree, inside
+from reconciler.model import App, Place, Service
 
 # Each remembered app holds some 20 KiB; a fleet of 10,000 devices with values of their own must not hold them all.
 MAX_REMEMBERED = 1_000
@@ -32,47 +34,106 @@ PatchedKey = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Patched:
-    """A patched document, and the variables that it may use."""
+class Patched:
+    """A patched document in its normal form, and the variables that it may use; None for those of one device alone."""
 
     document: Node
-    variables: tuple[str, ...]
+    variables: tuple[str, ...] | None = None
+
+    def values(self, variables: Mapping[str, str]) -> tuple[str | None, ...] | Mapping[str, str]:
+        """What of these variables the result hangs on."""
+        return variables if self.variables is None else tuple(map(variables.get, self.variables))
 
 
 class Apps:
     """The apps of one revision."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, services: dict[tuple[str, str], Service] | None = None) -> None:
         self._tree = tree
+        # The last one read of each name: what most devices have in common is one value, also in two revisions.
+        self._services = {} if services is None else services
         self._documents: dict[str, Node] = {}
-        self._patched: dict[PatchedKey, _Patched] = {}
+        self._patched: dict[PatchedKey, Patched] = {}
         self._rendered: dict[tuple[PatchedKey, tuple[str | None, ...]], App] = {}
+        self._read_last: LastRead = {}
+        self._mentions: dict[PatchedKey, Mentions] = {}
 
     def render(
-        self, name: str, asked_at: Place, patches: Sequence[Patch], variables: dict[str, str], problems: Problems
+        self, name: str, asked_at: Place, patches: Sequence[Patch], variables: Mapping[str, str], problems: Problems
     ) -> App | None:
         """The app with these patches and variables; None, with problems, when it is wrong."""
+        patched = self.patched(name, asked_at, patches, problems)
+        if patched is None:
+            return None
+        if patched.variables is None:
+            return self._read(name, patched.document, variables, problems)
+        key = (_key(name, patches), tuple(map(variables.get, patched.variables)))
+        app = self._rendered.get(key)
+        if app is None:
+            # No others, so that the result hangs on nothing but the key.
+            used = {one: variables[one] for one in patched.variables if one in variables}
+            app = self._read(name, patched.document, used, problems)
+            if app is not None:
+                remember(self._rendered, key, app)
+        return app
+
+    def patched(self, name: str, asked_at: Place, patches: Sequence[Patch], problems: Problems) -> Patched | None:
+        """The app's document with these patches, before its variables; None, with problems, when it is wrong."""
+        key = _key(name, patches)
+        if key in self._patched:
+            return self._patched[key]
         try:
             document = self._document(name, asked_at)
         except ManifestError as error:
             problems.extend(error.problems)
             return None
+        # Patches may have brought list forms of their own.
+        document = normalise(_apply(document, patches, problems), problems)
+        if problems:
+            return None
         if not all(patch.is_shared for patch in patches):
-            return self._read(name, _apply(document, patches, problems), variables, problems)
-        key = (name, tuple(map(id, patches)))
-        patched = self._patched.get(key)
+            return Patched(document)
+        patched = Patched(document, mentioned(document, name, self._tree))
+        remember(self._patched, key, patched)
+        return patched
+
+    def mentions(self, name: str, asked_at: Place, patches: Sequence[Patch]) -> Mentions | None:
+        """What the app names that others of the device may name, too; None for one that is wrong, and has nothing."""
+        key = _key(name, patches)
+        if key in self._mentions:
+            return self._mentions[key]
+        patched = self.patched(name, asked_at, patches, Problems())
         if patched is None:
-            changed = _apply(document, patches, problems)
-            patched = _Patched(changed, _variables_in(changed))
-            if not problems:
-                _remember(self._patched, key, patched)
-        values = (key, tuple(map(variables.get, patched.variables)))
-        app = self._rendered.get(values)
-        if app is None:
-            app = self._read(name, patched.document, variables, problems)
-            if app is not None:
-                _remember(self._rendered, values, app)
-        return app
+            return None
+        found = mentions_of(name, patched.document, self._tree)
+        if patched.variables is not None:
+            remember(self._mentions, key, found)
+        return found
+
+    def is_same(self, name: str, asked_at: Place, other: "Apps") -> bool:
+        """Do the app's files say the same in both revisions, wherever in the files it is said?"""
+        try:
+            mine, theirs = (repr(plain(apps._document(name, asked_at))) for apps in (self, other))
+        except ManifestError:
+            return False
+        return mine == theirs and self._beside(name) == other._beside(name)
+
+    def content(self, name: str, file: str) -> bytes | None:
+        """A file beside the app's Compose file."""
+        return self._tree.get(inside(f"apps/{name}", file) or "")
+
+    @cached_property
+    def _files(self) -> dict[str, dict[str, bytes]]:
+        found: dict[str, dict[str, bytes]] = {}
+        for path, content in self._tree.items():
+            top, _, rest = path.partition("/")
+            if top == "apps":
+                found.setdefault(rest.partition("/")[0], {})[path] = content
+        return found
+
+    def _beside(self, name: str) -> dict[str, bytes]:
+        files = self._files.get(name, {})
+        return {path: content for path, content in files.items() if path != f"apps/{name}/compose.yaml"}
 
     def stages(self, name: str, asked_at: Place, patches: Sequence[tuple[str, Patch]]) -> list[Stage]:
         """The document as it is in the file, and after each patch. Raises ManifestError."""
@@ -84,53 +145,45 @@ class Apps:
         problems.raise_if_any()
         return stages
 
-    def _read(self, name: str, document: Node, variables: dict[str, str], problems: Problems) -> App | None:
-        if problems:
+    def resolved(self, name: str, document: Node, variables: Mapping[str, str], problems: Problems) -> Node:
+        """The patched document of an app without variables."""
+        return resolve(document, name, self._tree, variables, problems)
+
+    def _read(self, name: str, document: Node, variables: Mapping[str, str], problems: Problems) -> App | None:
+        document = self.resolved(name, document, variables, problems)
+        app = None if problems else parse_app(name, document, self._tree, variables, problems, self._read_last)
+        if app is None or problems:
             return None
-        document = interpolated(document, variables, problems)
-        app = None if problems else parse_app(name, document, self._tree, problems)
-        return None if problems else app
+        return replace(app, services=tuple(self._last(name, service) for service in app.services))
+
+    def _last(self, app: str, service: Service) -> Service:
+        known = self._services.get((app, service.name))
+        if known == service:
+            return known
+        self._services[app, service.name] = service
+        return service
 
     def _document(self, name: str, asked_at: Place) -> Node:
         if name not in self._documents:
-            path = f"apps/{name}/compose.yaml"
-            if path not in self._tree:
-                raise ManifestError([Problem(str(asked_at), f"there is no app `{name}`", f"add {path}")])
-            problems = Problems()
-            document = normalise(parse(self._tree[path], path), problems)
-            problems.raise_if_any()
-            self._documents[name] = document
+            self._documents[name] = load(name, self._tree, asked_at)
         return self._documents[name]
 
 
-def interpolated(document: Node, variables: Mapping[str, str], problems: Problems) -> Node:
-    """The document with its variables replaced. Patches may have brought list forms of their own, and variables."""
-    return interpolate(_without_unset(normalise(document, problems), variables), variables, problems)
-
-
-def _remember(cache: dict[Key, Value], key: Key, value: Value) -> None:
+def remember(cache: dict[Key, Value], key: Key, value: Value) -> None:
+    """Keep it, and forget what was kept first when there is too much."""
     if len(cache) >= MAX_REMEMBERED:
         del cache[next(iter(cache))]
     cache[key] = value
+
+
+def _key(name: str, patches: Sequence[Patch]) -> PatchedKey:
+    return name, tuple(map(id, patches))
 
 
 def _apply(document: Node, patches: Sequence[Patch], problems: Problems) -> Node:
     for patch in patches:
         document = _patched(document, patch, problems)
     return document
-
-
-def _variables_in(document: Node) -> tuple[str, ...]:
-    """Every name that could be a variable: behind a dollar, or an environment entry that takes its value from one."""
-    found = {name for _, node in walk(document) if isinstance(node.value, str) for name in names_in(node.value)}
-    services = document.entries.get("services")
-    for service in services.entries.values() if services else ():
-        environment = service.entries.get("environment")
-        # Not in map form yet, where a patch brought a list: then every text may be a name.
-        for _, node in walk(environment) if environment else ():
-            found |= {key for key, child in node.entries.items() if child.value is None}
-            found |= {child.value for child in node.elements if isinstance(child.value, str)}
-    return tuple(sorted(found))
 
 
 def _patched(document: Node, patch: Patch, problems: Problems) -> Node:
@@ -156,22 +209,3 @@ def _patched(document: Node, patch: Patch, problems: Problems) -> Node:
         return changed
     merged = services._replace(value={**services.entries, patch.service: changed})
     return document._replace(value={**document.entries, "services": merged})
-
-
-def _without_unset(document: Node, variables: Mapping[str, str]) -> Node:
-    """An environment entry without a value takes the variable's, and is left out when there is none (as in Compose)."""
-    services = document.entries.get("services")
-    if services is None or not services.is_mapping:
-        return document
-    changed = dict(services.entries)
-    for name, service in services.entries.items():
-        environment = service.entries.get("environment")
-        if environment is not None and environment.is_mapping:
-            kept = {
-                # `$` is doubled because the text is interpolated once more.
-                key: node._replace(value=variables[key].replace("$", "$$")) if node.value is None else node
-                for key, node in environment.entries.items()
-                if node.value is not None or key in variables
-            }
-            changed[name] = service._replace(value={**service.entries, "environment": environment._replace(value=kept)})
-    return document._replace(value={**document.entries, "services": services._replace(value=changed)})

@@ -1,17 +1,18 @@
-"""Our own documents: Fleet, Layer and Device (docs/reference/manifest.md)."""
+"""What devices act on: Fleet, Layer and Device, read from files of the right shape (kinds.py)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from reconciler.manifests.fields import boolean, check_keys, mapping, text, text_map
-from reconciler.manifests.merge import PatchFailed, check_patch
+from reconciler.errors import ManifestError, Problem
+from reconciler.manifests.fields import scalar_text
+from reconciler.manifests.kinds import DEVICE, FLEET, LAYER
+from reconciler.manifests.merge import PatchFailed, check_patch, merged_pointers, written_pointers
 from reconciler.manifests.node import Node
+from reconciler.manifests.parse import parse
 from reconciler.manifests.problems import Problems
-from reconciler.manifests.selector import Selector, parse_selector
+from reconciler.manifests.selector import Selector, read_selector
+from reconciler.manifests.shape import check
 from reconciler.model import Place
-from reconciler.model.names import APP_ADVICE, DNS_LABEL_ADVICE, is_app_name, is_dns_label
-
-API_VERSION = "fleet/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Patch:
     place: Place
     # Of a layer, and so perhaps of many devices.
     is_shared: bool = False
+    # The JSON pointers that it writes, from the app's Compose document on; of a layer only, to find two writers.
+    writes: tuple[tuple[str, Place], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """layers/<tier>/<name>.yaml: what the devices that it selects run, and how they differ."""
+    """layers/<tier>/<name>.yaml: what the devices that it selects run, and how they differ.
+
+    With problems, it keeps those devices from being rendered; whom it selects is then only known as far as its
+    selector can be read.
+    """
 
     source: Source
     selector: Selector
+    place: Place
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,133 +83,110 @@ class Device:
     allow_empty: bool = False
 
 
-_NOT_YET = {
-    "suspend": "remove it: this version does not hold devices back yet",
-    "rollout": "remove it: this version has no waves yet",
-    "limits": "remove it: this version has no limits yet",
-    "defaults": "remove it: this version has no defaults yet",
-}
-
-
 def parse_fleet(node: Node, problems: Problems) -> Fleet:
-    """Read fleet.yaml."""
-    name, _, spec = _envelope(node, "Fleet", problems)
-    fields = _spec(spec, ("tiers", "status"), problems)
-    tiers: list[str] = []
-    for element in fields["tiers"].elements if "tiers" in fields else ():
-        tier = text(element, "tiers", problems)
-        if not is_dns_label(tier) or tier in tiers:
-            problems.add(element.place, f"the tier {tier!r} is no name, or named twice", DNS_LABEL_ADVICE)
-        tiers.append(tier)
-    if not tiers:
-        problems.add(
-            spec.place, "`spec.tiers` is missing or no list", "list the tiers, for example [base, model, site]"
-        )
-    branch = "status"
-    if "status" in fields:
-        status = mapping(fields["status"], "status", problems)
-        check_keys(fields["status"], ("branch",), "`spec.status`", problems)
-        branch = text(status["branch"], "status.branch", problems) if "branch" in status else branch
-    return Fleet(name, tuple(tiers), branch)
-
-
-def parse_layer(node: Node, tier: str, problems: Problems) -> Layer:
-    """Read one layer."""
-    name, _, spec = _envelope(node, "Layer", problems)
-    fields = _spec(spec, ("selector", "apps", "variables", "patches"), problems)
-    selector = parse_selector(fields["selector"], problems) if "selector" in fields else Selector()
-    return Layer(_source(name, tier, fields, problems), selector)
+    """Read fleet.yaml. Raises ManifestError."""
+    check(FLEET, node, "", problems)
+    problems.raise_if_any()
+    spec = node.entries["spec"].entries
+    status = spec["status"].entries if "status" in spec else {}
+    branch = scalar_text(status["branch"]) if "branch" in status else "status"
+    return Fleet(_name(node), tuple(map(scalar_text, spec["tiers"].elements)), branch)
 
 
 def parse_device(node: Node, problems: Problems) -> Device:
-    """Read one device."""
-    name, labels, spec = _envelope(node, "Device", problems)
-    fields = _spec(spec, ("identity", "variables", "patches", "allowEmpty"), problems)
-    identity = text(fields["identity"], "identity", problems) if "identity" in fields else ""
-    if identity and len(identity.split()) < 2:
-        problems.add(
-            fields["identity"].place, "`identity` is no public key", "write a line such as `ssh-ed25519 AAAA...`"
-        )
-    identity_place = fields["identity"].place if "identity" in fields else None
-    allow_empty = "allowEmpty" in fields and boolean(fields["allowEmpty"], "allowEmpty", problems)
-    # No tier has an empty name, so what the device itself says is never in conflict with a layer.
-    return Device(name, node.place, labels, _source(name, "", fields, problems), identity, identity_place, allow_empty)
-
-
-def _envelope(node: Node, kind: str, problems: Problems) -> tuple[str, Mapping[str, str], Node]:
-    """The name, the labels and the spec of a document, after its head was checked."""
-    fields = mapping(node, "the document", problems)
-    check_keys(node, ("apiVersion", "kind", "metadata", "spec"), "the document", problems)
-    for key, wanted in (("apiVersion", API_VERSION), ("kind", kind)):
-        found = fields.get(key)
-        if found is None or found.value != wanted:
-            place = found.place if found else node.place
-            problems.add(place, f"`{key}` must be {wanted}", f"write `{key}: {wanted}`")
-    metadata = fields.get("metadata", Node({}, node.place, node.place))
-    parts = mapping(metadata, "metadata", problems)
-    check_keys(metadata, ("name", "labels") if kind == "Device" else ("name",), "`metadata`", problems)
-    name = text(parts["name"], "metadata.name", problems) if "name" in parts else ""
-    if not is_dns_label(name):
-        place = parts["name"].place if "name" in parts else metadata.place
-        problems.add(place, f"`metadata.name` {name!r} is no name", DNS_LABEL_ADVICE)
-    labels = text_map(parts["labels"], "metadata.labels", problems) if "labels" in parts else {}
-    return name, labels, fields.get("spec", Node({}, node.place, node.place))
-
-
-def _spec(spec: Node, allowed: tuple[str, ...], problems: Problems) -> Mapping[str, Node]:
-    fields = mapping(spec, "spec", problems)
-    for key in [key for key in fields if key in _NOT_YET]:
-        problems.add(fields[key].key, f"`{key}` is not supported", _NOT_YET[key])
-    check_keys(spec, (*allowed, *_NOT_YET), "`spec`", problems)
-    return fields
-
-
-def _source(name: str, tier: str, fields: Mapping[str, Node], problems: Problems) -> Source:
-    apps = []
-    if "apps" in fields and not fields["apps"].is_list:
-        problems.expected(fields["apps"], "apps", "a list")
-    for element in fields["apps"].elements if "apps" in fields else ():
-        app = text(element, "apps", problems)
-        if not is_app_name(app):
-            problems.add(element.place, f"the app {app!r} is no name", APP_ADVICE)
-        apps.append((app, element.place))
-    variables = {}
-    if "variables" in fields:
-        text_map(fields["variables"], "variables", problems)
-        variables = dict(fields["variables"].entries)
-    if "patches" in fields and not fields["patches"].is_list:
-        problems.expected(fields["patches"], "patches", "a list")
-    patches = [
-        _patch(element, bool(tier), problems) for element in (fields["patches"].elements if "patches" in fields else ())
-    ]
-    return Source(name, tier, tuple(apps), variables, tuple(patch for patch in patches if patch))
-
-
-def _patch(node: Node, is_shared: bool, problems: Problems) -> Patch | None:
-    fields = mapping(node, "patches", problems)
-    check_keys(node, ("target", "patch", "merge", "optional"), "a patch", problems)
-    target = fields.get("target", Node({}, node.place, node.place))
-    check_keys(target, ("app", "service"), "`target`", problems)
-    app, service = (
-        text(target.entries[key], f"target.{key}", problems) if key in target.entries else ""
-        for key in ("app", "service")
+    """Read one device. Raises ManifestError."""
+    check(DEVICE, node, "", problems)
+    problems.raise_if_any()
+    spec, metadata = _spec(node), node.entries["metadata"].entries
+    labels = (
+        {key: scalar_text(child) for key, child in metadata["labels"].entries.items()} if "labels" in metadata else {}
     )
-    if not app:
-        problems.add(
-            target.place,
-            "a patch without a target",
-            "write `target: {app: NAME}`, with `service: NAME` for one service",
-        )
-        return None
-    if ("patch" in fields) == ("merge" in fields):
-        problems.add(node.place, "a patch needs either `patch` or `merge`", "`patch` is RFC 6902, `merge` is RFC 7396")
-        return None
-    optional = "optional" in fields and boolean(fields["optional"], "optional", problems)
-    body = fields["merge"] if "merge" in fields else fields["patch"]
-    if "patch" in fields:
+    identity = spec.get("identity")
+    # No tier has an empty name, so what the device itself says is never in conflict with a layer.
+    source = _source(_name(node), "", spec, problems)
+    problems.raise_if_any()
+    return Device(
+        source.name,
+        node.place,
+        labels,
+        source,
+        scalar_text(identity) if identity else "",
+        identity.place if identity else None,
+        _is_true(spec, "allowEmpty"),
+    )
+
+
+def read_layer(data: bytes, path: str) -> Layer:
+    """One layer, from the file at this path; what is wrong with it is kept with it."""
+    tier, _, file = path.removeprefix("layers/").rpartition("/")
+    source = Source(file.removesuffix(".yaml"), tier)
+    try:
+        node = parse(data, path)
+    except ManifestError as error:
+        return Layer(source, Selector(), Place(path, 1, 1), error.problems)
+    problems = Problems()
+    check(LAYER, node, "", problems)
+    if not problems:
+        if _name(node) != source.name:
+            place = node.entries["metadata"].entries["name"].place
+            problems.add(place, f"the layer is named `{_name(node)}`", f"name the file {_name(node)}.yaml")
+        source = _source(_name(node), tier, _spec(node), problems)
+    return Layer(source, _selector(node), node.place, problems.found)
+
+
+def in_its_tier(layer: Layer, tiers: Sequence[str]) -> Layer:
+    """The layer; with a problem, when its folder is none of these tiers."""
+    if layer.source.tier in tiers:
+        return layer
+    what = f"the layer is in no tier of fleet.yaml ({layer.source.tier!r})"
+    problem = Problem(str(layer.place), what, f"put it into layers/<tier>/, tiers are {', '.join(tiers)}")
+    return replace(layer, problems=(problem, *layer.problems))
+
+
+def _selector(node: Node) -> Selector:
+    """Whom a layer is for, as far as one can tell: one that cannot be read could be for any device."""
+    spec = node.entries.get("spec")
+    selector = spec.entries.get("selector") if spec else None
+    return (read_selector(selector) if selector else None) or Selector()
+
+
+def _name(node: Node) -> str:
+    return scalar_text(node.entries["metadata"].entries["name"])
+
+
+def _spec(node: Node) -> Mapping[str, Node]:
+    return node.entries["spec"].entries if "spec" in node.entries else {}
+
+
+def _is_true(fields: Mapping[str, Node], key: str) -> bool:
+    return key in fields and fields[key].value in (True, "true")
+
+
+def _source(name: str, tier: str, spec: Mapping[str, Node], problems: Problems) -> Source:
+    apps = tuple((scalar_text(app), app.place) for app in spec["apps"].elements) if "apps" in spec else ()
+    variables = spec["variables"].entries if "variables" in spec else {}
+    patches = spec["patches"].elements if "patches" in spec else ()
+    return Source(name, tier, apps, variables, tuple(_patch(patch, bool(tier), problems) for patch in patches))
+
+
+def _patch(node: Node, is_shared: bool, problems: Problems) -> Patch:
+    fields = node.entries
+    target = fields["target"].entries
+    service = scalar_text(target["service"]) if "service" in target else ""
+    is_merge = "merge" in fields
+    body = fields["merge" if is_merge else "patch"]
+    if not is_merge:
         try:
+            # The shape says the same; the library has the last word (decisions/0003).
             check_patch(body)
         except PatchFailed as error:
             problems.add(error.node.place, error.why, "see RFC 6902 for the form of a patch")
-            return None
-    return Patch(app, service, body, "merge" in fields, optional, node.place, is_shared)
+    is_optional = _is_true(fields, "optional")
+    writes = tuple(_writes(service, body, is_merge)) if is_shared and not problems else ()
+    return Patch(scalar_text(target["app"]), service, body, is_merge, is_optional, node.place, is_shared, writes)
+
+
+def _writes(service: str, body: Node, is_merge: bool) -> Iterator[tuple[str, Place]]:
+    prefix = f"/services/{service}" if service else ""
+    for pointer, node in merged_pointers(body) if is_merge else written_pointers(body):
+        yield prefix + pointer, node.place

@@ -41,11 +41,13 @@ def explain(
 ) -> list[Explanation]:
     """Explain every value below the pointer `prefix`, in the order of the document."""
     before = list(stages)
-    setters = _setters(sources)
+    setters = setters_of(sources)
     found = []
     for pointer, node in walk(rendered):
         if (pointer == prefix or pointer.startswith(f"{prefix}/")) and not node.entries and not node.elements:
             chain = tuple(_chain(pointer, before, setters, variables))
+            # What no stage holds came with the variables, out of an env file.
+            chain = chain or (Setting(node.place, "an env file", excerpt(node)),)
             found.append(Explanation(pointer, excerpt(node), chain))
     return found
 
@@ -55,7 +57,7 @@ def _chain(
 ) -> Iterator[Setting]:
     last: Node | None = None
     for stage in stages:
-        node = _at(stage.document, pointer)
+        node = node_at(stage.document, pointer)
         if node is not None and (last is None or (node.place, node.value) != (last.place, last.value)):
             yield Setting(node.place, stage.by, excerpt(node))
         last = node
@@ -64,7 +66,8 @@ def _chain(
             yield from setters.get(name, ())
 
 
-def _at(document: Node, pointer: str) -> Node | None:
+def node_at(document: Node, pointer: str) -> Node | None:
+    """What a JSON pointer leads to, if there is something."""
     node: Node | None = document
     for part in pointer_parts(pointer):
         if node is None:
@@ -76,7 +79,7 @@ def _at(document: Node, pointer: str) -> Node | None:
     return node
 
 
-def _setters(sources: Iterable[Source]) -> dict[str, list[Setting]]:
+def setters_of(sources: Iterable[Source]) -> dict[str, list[Setting]]:
     """Every place that sets a variable, in the order in which they override each other."""
     found: dict[str, list[Setting]] = {}
     for source in sources:

@@ -12,7 +12,7 @@ from reconciler.manifests.problems import Problems
 Value = TypeVar("Value")
 
 # Go's time.ParseDuration, which Compose uses.
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})(ns|us|µs|ms|s|m|h)")  # Go accepts the micro sign
+_DURATION = re.compile(r"(\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(ns|us|µs|ms|s|m|h)")  # Go accepts the micro sign
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([bkmgtp]?)(i?b)?", re.IGNORECASE)
 _POWERS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}

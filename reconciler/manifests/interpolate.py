@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from reconciler.manifests.node import Node, walk
+from reconciler.manifests.node import Node
 from reconciler.manifests.problems import Problems
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -24,29 +24,52 @@ class InterpolationError(Exception):
 
 
 def interpolate(node: Node, variables: Mapping[str, str], problems: Problems) -> Node:
-    """The node with every variable in its text values replaced. Keys are left alone, as Compose does."""
-    longest = max(map(len, variables.values()), default=0)
-    if longest * sum(child.value.count("$") for _, child in walk(node) if isinstance(child.value, str)) > MAX_GROWTH:
-        problems.add(node.place, f"variables could make this over {MAX_GROWTH} characters long", "shorten the values")
+    """The node with every variable in its text values replaced. Keys are left alone, as Compose does.
+
+    What holds no variable stays the very node that it was.
+    """
+    return _Interpolation(variables, problems).of(node)
+
+
+class _Interpolation:
+    """One walk, with a budget for what the variables may add."""
+
+    def __init__(self, variables: Mapping[str, str], problems: Problems) -> None:
+        self._variables, self._problems = variables, problems
+        self._longest = max(map(len, variables.values()), default=0)
+        self._left = MAX_GROWTH
+
+    def of(self, node: Node) -> Node:
+        value = node.value
+        if isinstance(value, str):
+            return node._replace(value=self._text(value, node)) if "$" in value else node
+        if isinstance(value, dict):
+            changed = {key: self.of(child) for key, child in value.items()}
+            return node if all(changed[key] is child for key, child in value.items()) else node._replace(value=changed)
+        if isinstance(value, tuple):
+            elements = tuple(map(self.of, value))
+            return (
+                node
+                if all(new is old for new, old in zip(elements, value, strict=True))
+                else node._replace(value=elements)
+            )
         return node
-    return _interpolated(node, variables, problems)
 
-
-def _interpolated(node: Node, variables: Mapping[str, str], problems: Problems) -> Node:
-    value = node.value
-    if isinstance(value, str) and "$" in value:
+    def _text(self, text: str, node: Node) -> str:
+        added = text.count("$") * self._longest
+        if added > self._left:
+            # Told once: the first place that goes too far, not each after it.
+            if self._left > 0:
+                what = f"variables could make this over {MAX_GROWTH} characters long"
+                self._problems.add(node.place, what, "shorten the values")
+            self._left = 0
+            return ""
+        self._left -= added
         try:
-            return node._replace(value=substitute(value, variables))
+            return substitute(text, self._variables)
         except InterpolationError as error:
-            problems.add(node.place, error.why, error.advice)
-            return node._replace(value="")
-    if node.is_mapping:
-        return node._replace(
-            value={key: _interpolated(child, variables, problems) for key, child in node.entries.items()}
-        )
-    if node.is_list:
-        return node._replace(value=tuple(_interpolated(child, variables, problems) for child in node.elements))
-    return node
+            self._problems.add(node.place, error.why, error.advice)
+            return ""
 
 
 def names_in(text: str) -> list[str]:

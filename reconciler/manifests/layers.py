@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from reconciler.errors import ManifestError
 from reconciler.manifests.documents import Device, Layer, Patch, Source
 from reconciler.manifests.fields import scalar_text
-from reconciler.manifests.merge import written_pointers
-from reconciler.manifests.node import Node, walk
+from reconciler.manifests.node import Node
 from reconciler.manifests.problems import Problems
+from reconciler.manifests.writers import Writers
 from reconciler.model import Place
 
 # A variable that every device has, so that an app can say who it is.
@@ -27,9 +28,15 @@ class LayerIndex:
             at.append(layer)
 
     def of(self, labels: Mapping[str, str]) -> list[Layer]:
-        """The layers that select a device with these labels, in no special order."""
+        """The layers that select a device with these labels, in no special order.
+
+        Raises ManifestError with all that is wrong in them.
+        """
         likely = [layer for label in labels.items() for layer in self._by_label.get(label, ())]
-        return [layer for layer in (*self._others, *likely) if layer.selector.matches(labels)]
+        chosen = [layer for layer in (*self._others, *likely) if layer.selector.matches(labels)]
+        if broken := [problem for layer in chosen for problem in layer.problems]:
+            raise ManifestError(broken)
+        return chosen
 
 
 def sources_of(device: Device, layers: Iterable[Layer], tiers: Sequence[str]) -> tuple[Source, ...]:
@@ -68,40 +75,18 @@ def variables_of(device: Device, sources: Iterable[Source], problems: Problems) 
 def patches_of(sources: Iterable[Source], apps: Mapping[str, Place], problems: Problems) -> Mapping[str, list[Patch]]:
     """The patches of each app, in order. Problems: a target that the device does not run, two writers in a tier."""
     found: dict[str, list[Patch]] = {app: [] for app in apps}
-    writers: dict[tuple[str, str, str], tuple[str, Place]] = {}
     sources = tuple(sources)
     patching = Counter(source.tier for source in sources if source.patches)
+    writers: dict[str, Writers] = {tier: Writers() for tier, count in patching.items() if count > 1}
     for source in sources:
         for patch in source.patches:
-            if patch.app not in apps:
-                if not patch.optional:
-                    advice = (
-                        f"run it by `apps:` of a layer, or say `optional: true`; it runs {', '.join(apps) or 'nothing'}"
-                    )
-                    problems.add(
-                        patch.place, f"the patch targets the app `{patch.app}`, which the device does not run", advice
-                    )
-                continue
-            if patching[source.tier] > 1:
-                _check_writers(source, patch, writers, problems)
-            found[patch.app].append(patch)
+            if patch.app in apps:
+                found[patch.app].append(patch)
+            elif not patch.optional:
+                what = f"the patch targets the app `{patch.app}`, which the device does not run"
+                runs = ", ".join(apps) or "nothing"
+                advice = f"run it by `apps:` of a layer, or say `optional: true`; it runs {runs}"
+                problems.add(patch.place, what, advice)
+        if source.tier in writers:
+            writers[source.tier].add((patch for patch in source.patches if patch.app in apps), problems)
     return found
-
-
-def _check_writers(
-    source: Source, patch: Patch, writers: dict[tuple[str, str, str], tuple[str, Place]], problems: Problems
-) -> None:
-    prefix = f"/services/{patch.service}" if patch.service else ""
-    for pointer, node in _pointers(patch):
-        key = (source.tier, patch.app, prefix + pointer)
-        name, place = writers.get(key, (source.name, node.place))
-        if name != source.name:
-            advice = "two layers of one tier must not both write it: move one to another tier"
-            problems.add(node.place, f"`{prefix}{pointer}` of `{patch.app}` is also written at {place}", advice)
-        writers[key] = (source.name, node.place)
-
-
-def _pointers(patch: Patch) -> list[tuple[str, Node]]:
-    if not patch.is_merge:
-        return written_pointers(patch.body)
-    return [(pointer, node) for pointer, node in walk(patch.body) if not node.entries]

@@ -4,7 +4,7 @@
 to the changed value, because the library works on plain values and would lose where each was written (decisions/0003).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonpatch
@@ -19,7 +19,7 @@ MAX_NODES = 50_000
 
 # The library looks at these only when it applies a patch.
 # The operations of RFC 6902, section 4, and the member that each needs beside `path`.
-_NEEDED = {"add": "value", "remove": "", "replace": "value", "move": "from", "copy": "from", "test": "value"}
+NEEDED = {"add": "value", "remove": "", "replace": "value", "move": "from", "copy": "from", "test": "value"}
 
 
 class PatchFailed(Exception):
@@ -39,13 +39,23 @@ def pointer_parts(pointer: str) -> tuple[str, ...]:
 
 
 def written_pointers(patch: Node) -> list[tuple[str, Node]]:
-    """The pointers that a JSON patch writes; appending to a list and testing write none that another could."""
+    """The pointers that a JSON patch writes: what it takes away counts, a test does not."""
     written = []
     for operation in patch.elements:
-        name, path = operation.entries["op"].value, str(operation.entries["path"].value)
-        if name != "test" and not path.endswith("/-"):
-            written.append((path, operation))
+        name = operation.entries["op"].value
+        if name == "move":
+            written.append((str(operation.entries["from"].value), operation))
+        if name != "test":
+            written.append((str(operation.entries["path"].value), operation))
     return written
+
+
+def merged_pointers(patch: Node, pointer: str = "") -> Iterator[tuple[str, Node]]:
+    """The pointers that a merge patch writes: its ends. An empty mapping changes nothing of one that is there."""
+    if not patch.is_mapping:
+        yield pointer, patch
+    for key, child in patch.entries.items():
+        yield from merged_pointers(child, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
 
 
 def check_patch(patch: Node) -> None:
@@ -62,12 +72,13 @@ def _check_operation(operation: Node) -> None:
     """Its shape, in words that are the same under every version of the library; which then has the last word."""
     if not operation.is_mapping:
         raise PatchFailed(operation, f"an operation must be a mapping, not {operation.kind}")
-    if unknown := sorted(operation.entries.keys() - {"op", "path", "value", "from"}):
+    known = {"op", "path", "value", "from"}
+    if unknown := sorted(key for key in operation.entries if key not in known and not key.startswith("x-")):
         raise PatchFailed(operation, f"unknown key `{unknown[0]}` in an operation (RFC 6902 has op, path, value, from)")
     name = operation.entries["op"].value if "op" in operation.entries else None
-    if not isinstance(name, str) or name not in _NEEDED:
-        raise PatchFailed(operation, f"`op` must be one of {', '.join(_NEEDED)}")
-    for member in ("path", _NEEDED[name]):
+    if not isinstance(name, str) or name not in NEEDED:
+        raise PatchFailed(operation, f"`op` must be one of {', '.join(NEEDED)}")
+    for member in ("path", NEEDED[name]):
         if member and member not in operation.entries:
             raise PatchFailed(operation, f"`{name}` needs `{member}`")
     for member in ("path", "from"):

@@ -34,6 +34,9 @@ class Problems:
     def found(self) -> tuple[Problem, ...]:
         return tuple(self._found)
 
+    def __len__(self) -> int:
+        return len(self._found)
+
     def __bool__(self) -> bool:
         return bool(self._found)
 

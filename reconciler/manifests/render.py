@@ -5,21 +5,32 @@ An app that fails leaves the other apps alone and is told with every problem; it
 """
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
 from reconciler.errors import ManifestError, Problem, UnknownDevice
-from reconciler.manifests.apps import Apps, interpolated
-from reconciler.manifests.documents import Device, Fleet, Layer, parse_device, parse_fleet, parse_layer
+from reconciler.manifests.admission import Need, is_granted, needs
+from reconciler.manifests.apps import Apps, remember
+from reconciler.manifests.documents import (
+    Device,
+    Fleet,
+    Layer,
+    Patch,
+    Source,
+    in_its_tier,
+    parse_device,
+    parse_fleet,
+    read_layer,
+)
 from reconciler.manifests.explain import Explanation, explain
 from reconciler.manifests.layers import DEVICE_VARIABLE, LayerIndex, apps_of, patches_of, sources_of, variables_of
 from reconciler.manifests.node import Node
 from reconciler.manifests.parse import parse
 from reconciler.manifests.problems import Problems
-from reconciler.manifests.tree import Tree, files_under
-from reconciler.model import App, DesiredState, Place
+from reconciler.manifests.tree import Tree, manifests_under
+from reconciler.model import App, DesiredState, Place, Service
 
 Document = TypeVar("Document")
 
@@ -33,32 +44,56 @@ class Rendering:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of a device, before any app is rendered: by whom, which apps, how patched, with which variables."""
+
+    device: Device
+    sources: tuple[Source, ...]
+    apps: Mapping[str, Place]
+    variables: Mapping[str, str]
+    patches: Mapping[str, list[Patch]]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What layers and devices say, by path and content: what is equal in two revisions is one value in both.
+
+    Layers stay, because patched documents are known by them; of devices, only the last ones do.
+    """
+
+    layers: dict[tuple[str, bytes], Layer] = field(default_factory=dict)
+    devices: dict[tuple[str, bytes], Device] = field(default_factory=dict)
+    services: dict[tuple[str, str], Service] = field(default_factory=dict)
+
+
 class FleetFiles:
     """The files of one revision. Each is parsed once, however many devices are rendered from them.
 
     Attributes raise ManifestError when the files that they need are wrong.
     """
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-        self._apps = Apps(tree)
+    def __init__(self, tree: Tree, readings: Readings | None = None) -> None:
+        self.tree = tree
+        self._readings = readings or Readings()
+        self.apps = Apps(tree, self._readings.services)
 
     @cached_property
     def fleet(self) -> Fleet:
         """fleet.yaml."""
-        if "fleet.yaml" not in self._tree:
+        if "fleet.yaml" not in self.tree:
             raise ManifestError(
                 [Problem("fleet.yaml", "the file is missing", "`fleet init` makes a repository with one")]
             )
-        return _read(self._tree, "fleet.yaml", parse_fleet)
+        return _read(self.tree, "fleet.yaml", parse_fleet)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Every layer, in no special order."""
+        """Every layer, in no special order; one that is wrong stops only the devices that it selects."""
         problems = Problems()
-        layers = [self._layer(path, problems) for path in files_under(self._tree, "layers") if _is_yaml(path, problems)]
+        paths = manifests_under(self.tree, "layers", problems)
         problems.raise_if_any()
-        return tuple(layer for layer in layers if layer)
+        return tuple(in_its_tier(self._layer(path), self.fleet.tiers) for path in paths)
 
     @cached_property
     def _index(self) -> LayerIndex:
@@ -67,16 +102,20 @@ class FleetFiles:
     @cached_property
     def device_paths(self) -> dict[str, str]:
         """The file of each device, by name. A device's file is named for it, in any folder below `devices/`."""
+        return {name: paths[0] for name, paths in self._device_files.items()}
+
+    @cached_property
+    def _device_files(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in manifests_under(self.tree, "devices", Problems()):
+            found.setdefault(path.rpartition("/")[2].removesuffix(".yaml"), []).append(path)
+        return found
+
+    def strays(self) -> tuple[Problem, ...]:
+        """Files below `devices/` that are no documents. No device reads them; whoever wrote them must know."""
         problems = Problems()
-        paths: dict[str, str] = {}
-        for path in files_under(self._tree, "devices"):
-            name = path.rpartition("/")[2].removesuffix(".yaml")
-            if _is_yaml(path, problems):
-                if name in paths:
-                    problems.add(path, f"the device `{name}` a second time", f"the first is {paths[name]}")
-                paths[name] = path
-        problems.raise_if_any()
-        return paths
+        manifests_under(self.tree, "devices", problems)
+        return problems.found
 
     def device(self, name: str) -> Device:
         """One device. Raises UnknownDevice."""
@@ -87,8 +126,15 @@ class FleetFiles:
                 where="devices",
                 advice=f"add devices/{name}.yaml; known are: {known}",
             )
-        path = self.device_paths[name]
-        device = _read(self._tree, path, parse_device)
+        path, *others = self._device_files[name]
+        if others:
+            what, advice = f"the device `{name}` a second time", f"the first is {path}"
+            raise ManifestError([Problem(other, what, advice) for other in others])
+        key = (path, self.tree[path])
+        device = self._readings.devices.get(key)
+        if device is None:
+            device = _read(self.tree, path, parse_device)
+            remember(self._readings.devices, key, device)
         if device.name != name:
             raise ManifestError(
                 [
@@ -99,57 +145,84 @@ class FleetFiles:
             )
         return device
 
-    def render(self, name: str) -> Rendering:
-        """What this device shall be. Raises UnknownDevice, or ManifestError when nothing of it can be rendered."""
+    def wanted(self, name: str, like: Wanted | None = None) -> Wanted:
+        """What is asked of a device; `like` itself, when the same files ask for it. Raises as `render` does."""
         device = self.device(name)
-        problems = Problems()
         sources = sources_of(device, self._index.of(device.labels), self.fleet.tiers)
+        if like is not None and like.device is device and list(map(id, like.sources)) == list(map(id, sources)):
+            return like
+        problems = Problems()
         apps = apps_of(sources)
         variables = variables_of(device, sources, problems)
         patches = patches_of(sources, apps, problems)
         problems.raise_if_any()
+        return Wanted(device, sources, apps, variables, patches)
+
+    def render(self, name: str) -> Rendering:
+        """What this device shall be. Raises UnknownDevice, or ManifestError when nothing of it can be rendered."""
+        wanted = self.wanted(name)
+        return self.render_apps(wanted, wanted.apps)
+
+    def admit(self, rendering: Rendering, grants: frozenset[str]) -> Rendering:
+        """Without the apps that ask for more than is granted: they are untouched, and told with who asks."""
+        name, desired, refused = rendering.device.name, rendering.desired, Problems()
+        denied: set[str] = set()
+        for app in desired.apps:
+            for need in needs(app):
+                if not is_granted(need, grants):
+                    where = self._asked_at(name, app.name, need)
+                    what = f"{need.code}: the app `{app.name}` asks for `{need.grant}` ({need.pointer})"
+                    refused.add(where, what, "remove it, or allow it in the settings of the device")
+                    denied.add(app.name)
+        admitted = tuple(app for app in desired.apps if app.name not in denied)
+        if len(admitted) == len(desired.apps):
+            return rendering
+        desired = replace(desired, apps=admitted, untouched=desired.untouched | denied)
+        return replace(rendering, desired=desired, problems=(*rendering.problems, *refused.found))
+
+    def _asked_at(self, device: str, app: str, need: Need) -> str:
+        """Where it was written last."""
+        found = self.explain(device, app, need.pointer)
+        word = need.value or need.capability
+        asking = [one for one in found if word in one.value or word in one.pointer] or found
+        settings = [setting for one in asking[:1] for setting in one.settings]
+        return str(settings[-1].place) if settings else f"apps/{app}/compose.yaml"
+
+    def render_apps(self, wanted: Wanted, names: Collection[str]) -> Rendering:
+        """Some of the device's apps; the others are untouched, as those that fail are."""
         rendered, broken = [], Problems()
-        for app, asked_at in apps.items():
-            own = Problems({value: name for name, value in variables.items() if name != DEVICE_VARIABLE})
-            result = self._apps.render(app, asked_at, patches[app], variables, own)
-            broken.extend(own.found)
-            if result is not None and not own:
-                rendered.append(result)
-        _check_container_names(rendered, broken, apps)
-        untouched = frozenset(apps) - {app.name for app in rendered}
-        return Rendering(device, DesiredState(name, tuple(rendered), untouched, device.allow_empty), broken.found)
+        hidden = {value: name for name, value in wanted.variables.items() if name != DEVICE_VARIABLE}
+        for app, asked_at in wanted.apps.items():
+            if app in names:
+                own = Problems(hidden)
+                result = self.apps.render(app, asked_at, wanted.patches[app], wanted.variables, own)
+                broken.extend(own.found)
+                if result is not None and not own:
+                    rendered.append(result)
+        _check_container_names(rendered, broken, wanted.apps)
+        untouched = frozenset(wanted.apps) - {app.name for app in rendered}
+        desired = DesiredState(wanted.device.name, tuple(rendered), untouched, wanted.device.allow_empty)
+        return Rendering(wanted.device, desired, broken.found)
 
     def explain(self, name: str, app: str, prefix: str = "") -> list[Explanation]:
         """Who set what of one app of a device, below a JSON pointer. Raises UnknownDevice, ManifestError."""
-        device = self.device(name)
+        wanted = self.wanted(name)
         problems = Problems()
-        sources = sources_of(device, self._index.of(device.labels), self.fleet.tiers)
-        apps = apps_of(sources)
-        variables = variables_of(device, sources, problems)
-        if app not in apps:
-            problems.add(
-                device.place, f"the device does not run the app `{app}`", f"it runs {', '.join(apps) or 'nothing'}"
-            )
+        if app not in wanted.apps:
+            runs = ", ".join(wanted.apps) or "nothing"
+            problems.add(wanted.device.place, f"the device does not run the app `{app}`", f"it runs {runs}")
         problems.raise_if_any()
-        patches = [(source.told, patch) for source in sources for patch in source.patches if patch.app == app]
-        stages = self._apps.stages(app, apps[app], patches)
-        rendered = interpolated(stages[-1].document, variables, problems)
+        patches = [(source.told, patch) for source in wanted.sources for patch in source.patches if patch.app == app]
+        stages = self.apps.stages(app, wanted.apps[app], patches)
+        rendered = self.apps.resolved(app, stages[-1].document, wanted.variables, problems)
         problems.raise_if_any()
-        return explain(stages, rendered, sources, variables, prefix)
+        return explain(stages, rendered, wanted.sources, wanted.variables, prefix)
 
-    def _layer(self, path: str, problems: Problems) -> Layer | None:
-        tier, _, file = path.removeprefix("layers/").partition("/")
-        if tier not in self.fleet.tiers or "/" in file:
-            advice = f"put it into layers/<tier>/, tiers are {', '.join(self.fleet.tiers)}"
-            problems.add(path, f"the layer is in no tier of fleet.yaml ({tier!r})", advice)
-            return None
-        try:
-            layer = _read(self._tree, path, lambda node, found: parse_layer(node, tier, found))
-        except ManifestError as error:
-            problems.extend(error.problems)
-            return None
-        if layer.source.name != file.removesuffix(".yaml"):
-            problems.add(path, f"the layer is named `{layer.source.name}`", f"name the file {layer.source.name}.yaml")
+    def _layer(self, path: str) -> Layer:
+        key = (path, self.tree[path])
+        layer = self._readings.layers.get(key)
+        if layer is None:
+            layer = self._readings.layers[key] = read_layer(self.tree[path], path)
         return layer
 
 
@@ -160,17 +233,7 @@ def _read(tree: Tree, path: str, reader: Callable[[Node, Problems], Document]) -
     return document
 
 
-def _is_yaml(path: str, problems: Problems) -> bool:
-    name = path.rpartition("/")[2]
-    if name in ("README.md", ".gitkeep"):
-        return False
-    if not name.endswith(".yaml"):
-        problems.add(path, "not a `.yaml` file", "rename it, or move it out of this folder")
-        return False
-    return True
-
-
-def _check_container_names(apps: list[App], problems: Problems, places: dict[str, Place]) -> None:
+def _check_container_names(apps: list[App], problems: Problems, places: Mapping[str, Place]) -> None:
     """Two services of a device with one container name would remove each other for ever."""
     names = Counter(service.container_name for app in apps for service in app.services)
     for app in list(apps):

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.manifests.fields import check_keys, mapping, text, text_map, texts
+from reconciler.manifests.fields import scalar_text
+from reconciler.manifests.kinds import SELECTOR
 from reconciler.manifests.node import Node
-from reconciler.manifests.problems import Problems
-
-_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+from reconciler.manifests.shape import has_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +35,19 @@ class Selector:
         return all(requirement.matches(labels) for requirement in self.requirements)
 
 
-def parse_selector(node: Node, problems: Problems) -> Selector:
-    """Read `matchLabels` and `matchExpressions`."""
-    fields = mapping(node, "selector", problems)
-    check_keys(node, ("matchLabels", "matchExpressions"), "`selector`", problems)
-    requirements = []
-    if "matchLabels" in fields:
-        labels = text_map(fields["matchLabels"], "matchLabels", problems)
-        requirements += [Requirement(key, "In", (value,)) for key, value in labels.items()]
-    if "matchExpressions" in fields:
-        if not fields["matchExpressions"].is_list:
-            problems.expected(fields["matchExpressions"], "matchExpressions", "a list")
-        requirements += [_expression(element, problems) for element in fields["matchExpressions"].elements]
-    return Selector(tuple(requirements))
+def read_selector(node: Node) -> Selector | None:
+    """The selector that is written here; None when it has not the shape of one."""
+    if not has_shape(SELECTOR, node):
+        return None
+    fields = node.entries
+    labels = fields["matchLabels"].entries if "matchLabels" in fields else {}
+    expressions = fields["matchExpressions"].elements if "matchExpressions" in fields else ()
+    demanded = (Requirement(key, "In", (scalar_text(value),)) for key, value in labels.items())
+    return Selector((*demanded, *map(_expression, expressions)))
 
 
-def _expression(node: Node, problems: Problems) -> Requirement:
-    fields = mapping(node, "matchExpressions", problems)
-    check_keys(node, ("key", "operator", "values"), "`matchExpressions`", problems)
-    for needed in ("key", "operator"):
-        if needed not in fields:
-            problems.add(node.place, f"an expression without `{needed}`", "write key, operator and values")
-            return Requirement("", "Exists")
-    operator = text(fields["operator"], "operator", problems)
-    if operator not in _OPERATORS:
-        problems.add(fields["operator"].place, f"the operator {operator!r}", f"use one of {', '.join(_OPERATORS)}")
-    values = texts(fields["values"], "values", problems) if "values" in fields else ()
-    if operator in ("In", "NotIn") and not values:
-        problems.add(node.place, f"`{operator}` needs `values`", "list at least one")
-    if operator in ("Exists", "DoesNotExist") and values:
-        problems.add(fields["values"].key, f"`{operator}` takes no `values`", "remove them, or use In or NotIn")
-    return Requirement(text(fields["key"], "key", problems), operator, values)
+def _expression(node: Node) -> Requirement:
+    fields = node.entries
+    values = fields.get("values")
+    listed = (values.elements or (values,)) if values else ()
+    return Requirement(scalar_text(fields["key"]), str(fields["operator"].value), tuple(map(scalar_text, listed)))

@@ -17,8 +17,16 @@ Value = TypeVar("Value")
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
 
+# Most values are one of these, which needs no further question.
+_SCALARS = {type(None), bool, int, float, str}
+# Made once: a new encoder for each value would take most of the time.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
 def to_plain(value: object) -> Plain:
     """A value as dicts, lists and scalars. Fields at their default are left out."""
+    if type(value) in _SCALARS:
+        return typing.cast(Plain, value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {name: to_plain(part) for name, part in set_fields(value).items()}
     if isinstance(value, Mapping):
@@ -31,7 +39,7 @@ def to_plain(value: object) -> Plain:
         return base64.b64encode(value).decode()
     if isinstance(value, Enum):
         return to_plain(value.value)
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"no plain form for {type(value).__name__}")
 
@@ -39,16 +47,16 @@ def to_plain(value: object) -> Plain:
 def set_fields(value: object) -> dict[str, object]:
     """The fields of a dataclass that are not at their default."""
     found = {}
-    for field in dataclasses.fields(value):  # type: ignore[arg-type]  # callers hand in dataclasses only
-        part = getattr(value, field.name)
-        if part != _default(field):
-            found[field.name] = part
+    for name, default in _defaults(typing.cast(type, type(value))):
+        part = getattr(value, name)
+        if part is not default and part != default:
+            found[name] = part
     return found
 
 
 def canonical(value: object) -> bytes:
     """JSON that is equal, byte for byte, for equal values: sorted keys, no spaces, ASCII."""
-    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _CANONICAL.encode(to_plain(value)).encode()
 
 
 def from_json(kind: type[Value], data: bytes) -> Value:
@@ -62,6 +70,11 @@ def from_json(kind: type[Value], data: bytes) -> Value:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON (RFC 8259)")
+
+
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
+    return tuple((field.name, _default(field)) for field in dataclasses.fields(kind))
 
 
 def _default(field: "dataclasses.Field[object]") -> object:

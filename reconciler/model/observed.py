@@ -21,6 +21,8 @@ class Container:
     networks: frozenset[str] = frozenset()
     # Those of them that were removed and made anew since: the container knows an id that is gone.
     stale_networks: frozenset[str] = frozenset()
+    # The ids of the containers whose namespaces it was made in: in those of others, it reaches nobody.
+    joined: frozenset[str] = frozenset()
     # Volumes without a name of their own, by where they are mounted.
     anonymous_volumes: Mapping[str, str] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from reconciler.planning.fingerprint import digest, fingerprint, network_fingerprint
 from reconciler.planning.planner import EmptyDesiredState, make_plan
-from reconciler.planning.preview import as_if_applied
+from reconciler.planning.preview import as_if_applied, asked_of_others
 from reconciler.planning.service_plan import has_finished, matches
 from reconciler.planning.steps import (
     AwaitCompleted,
@@ -17,6 +17,7 @@ from reconciler.planning.steps import (
     RemoveContainer,
     RemoveNetwork,
     RenameContainer,
+    RestartContainer,
     StartContainer,
     Step,
     StopContainer,
@@ -38,12 +39,14 @@ __all__ = [
     "RemoveContainer",
     "RemoveNetwork",
     "RenameContainer",
+    "RestartContainer",
     "StartContainer",
     "Step",
     "StopContainer",
     "StoreConfig",
     "UnpauseContainer",
     "as_if_applied",
+    "asked_of_others",
     "digest",
     "fingerprint",
     "has_finished",

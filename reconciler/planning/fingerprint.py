@@ -5,6 +5,7 @@ that a change of ours never recreates the containers of a fleet (docker/compose#
 """
 
 import hashlib
+from functools import lru_cache
 
 from reconciler.model import Network, Service
 from reconciler.model.codec import canonical, set_fields
@@ -15,11 +16,22 @@ _DIGITS = 16
 # Changing these changes no container.
 _NOT_THE_CONTAINER = {"depends_on", "pull_policy", "update"}
 _NOT_THE_NETWORK = {"key", "name", "external"}
+# One plan asks for the same services again and again. By identity, which only says that the service is the same one for
+# as long as it lives: so it is kept beside its fingerprint.
+_MOST_REMEMBERED = 256
+_last: dict[int, tuple[Service, str]] = {}
 
 
 def fingerprint(service: Service) -> str:
     """The fingerprint of a wanted service: `1 command=0123456789abcdef image=...`."""
-    return _fingerprint(service, _NOT_THE_CONTAINER)
+    known = _last.get(id(service))
+    if known is not None:
+        return known[1]
+    told = _fingerprint(service, _NOT_THE_CONTAINER)
+    if len(_last) >= _MOST_REMEMBERED:
+        _last.clear()
+    _last[id(service)] = (service, told)
+    return told
 
 
 def network_fingerprint(network: Network) -> str:
@@ -35,6 +47,12 @@ def changed_fields(before: str, after: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name)))
 
 
+@lru_cache(maxsize=1024)
+def _digest_of_text(text: str) -> str:
+    """Of names, images and words, which many services have in common."""
+    return digest(text)
+
+
 def digest(value: object) -> str:
     """The SHA-256 of a value's canonical form, in hex: two equal values have one digest."""
     return hashlib.sha256(canonical(value)).hexdigest()
@@ -42,4 +60,5 @@ def digest(value: object) -> str:
 
 def _fingerprint(value: object, without: set[str]) -> str:
     fields = {name: part for name, part in set_fields(value).items() if name not in without}
-    return " ".join([SCHEME, *(f"{name}={digest(part)[:_DIGITS]}" for name, part in sorted(fields.items()))])
+    told = {name: _digest_of_text(part) if type(part) is str else digest(part) for name, part in fields.items()}
+    return " ".join([SCHEME, *(f"{name}={part[:_DIGITS]}" for name, part in sorted(told.items()))])

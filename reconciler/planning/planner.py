@@ -1,5 +1,6 @@
 """From two states to steps: `make_plan(desired, observed)`. The device performs the plan, the preview prints it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from reconciler.errors import ReconcilerError
@@ -8,7 +9,7 @@ from reconciler.model.image import listed_name
 from reconciler.planning.fingerprint import changed_fields, network_fingerprint
 from reconciler.planning.gone import gone_apps, gone_networks, gone_services
 from reconciler.planning.order import in_order
-from reconciler.planning.service_plan import ServicePlan, has_finished, plan_service
+from reconciler.planning.service_plan import Around, ServicePlan, has_finished, plan_service
 from reconciler.planning.steps import (
     HEALING,
     AwaitCompleted,
@@ -84,7 +85,7 @@ def _prepare(app: App, observed: ObservedState) -> list[Step]:
                 PullImage(app.name, subject, f"{service.image} is not on the device", service.image, service.platform)
             )
     for config in app.configs:
-        if config.digest not in observed.configs:
+        if config.name not in observed.configs:
             steps.append(StoreConfig(app.name, f"{app.name} config {config.digest[:12]}", "not on the device", config))
     # A network of this name that is not ours is not taken for it: creating it fails, and says so.
     names = {network.name for network in observed.networks if network.app}
@@ -107,7 +108,9 @@ def _app_steps(app: App, observed: ObservedState) -> list[Step]:
     """The services in order, each after what it waits for; then the waits that remain; then the clearing up."""
     seen = {service.name: _containers(app, service, observed) for service in app.services}
     ordered = in_order(app)
-    plans = {service.name: plan_service(app, service, seen[service.name], observed) for service in ordered}
+    plans: dict[str, ServicePlan] = {}
+    for service in ordered:
+        plans[service.name] = plan_service(app, service, seen[service.name], observed, _around(service, plans, seen))
     steps, cleanup = gone_services(app, observed, in_the_way=any(plan.starts for plan in plans.values()))
     waited: dict[tuple[str, Condition], bool] = {}
     for service in ordered:
@@ -123,6 +126,14 @@ def _app_steps(app: App, observed: ObservedState) -> list[Step]:
         if (plan.starts or plan.wakes) and service.name not in {name for name, _ in waited}:
             steps.append(_await_healthy(app, service, plan.address, "started" if plan.starts else "unpaused"))
     return [*steps, *(step for plan in plans.values() for step in plan.cleanup), *cleanup]
+
+
+def _around(service: Service, plans: Mapping[str, ServicePlan], seen: Mapping[str, tuple[Container, ...]]) -> Around:
+    """What becomes of the services before it that it lives in, or starts anew with."""
+    addresses = {plans[name].address for name in service.lives_in if name in plans}
+    known = {container.id for name in service.lives_in for container in seen.get(name, ())}
+    anew = (d.service for d in service.depends_on if d.restart and d.service in plans and plans[d.service].starts)
+    return Around(frozenset(addresses) if addresses <= known else None, next(anew, ""))
 
 
 def _containers(app: App, service: Service, observed: ObservedState) -> tuple[Container, ...]:

@@ -1,6 +1,9 @@
 """The state that we pretend to have seen, so that the planner can compare two revisions."""
 
+from collections.abc import Iterable
+
 from reconciler.model import (
+    App,
     Container,
     DesiredState,
     ObservedNetwork,
@@ -21,14 +24,17 @@ def as_if_applied(desired: DesiredState) -> ObservedState:
             service=service.name,
             fingerprint=fingerprint(service),
             image=service.image,
-            image_id=service.image,
+            # Two names of one image are one image.
+            image_id=listed_name(service.image),
             state="running",
             health="healthy",
             networks=frozenset(attachment.network for attachment in service.networks),
+            joined=frozenset(f"{app.name}/{name}" for name in service.lives_in),
         )
         for app in desired.apps
         for service in app.services
     ]
+    images = {listed_name(service.image) for app in desired.apps for service in app.services}
     return ObservedState(
         desired.device,
         tuple(containers),
@@ -39,6 +45,37 @@ def as_if_applied(desired: DesiredState) -> ObservedState:
             if not network.external
         ),
         tuple(ObservedVolume(volume.name, app.name) for app in desired.apps for volume in app.volumes),
-        {listed_name(service.image): service.image for app in desired.apps for service in app.services},
-        frozenset(config.digest for app in desired.apps for config in app.configs),
+        {image: image for image in images},
+        frozenset(config.name for app in desired.apps for config in app.configs),
     )
+
+
+def asked_of_others(before: Iterable[App], after: Iterable[App]) -> frozenset[tuple[str, str]]:
+    """What the plan for these apps could find at other apps of the device, by kind and name.
+
+    A preview that leaves out apps which name one of these would show steps that the device will not do, or hide some.
+    What stays as it is asks for nothing.
+    """
+    before, after = tuple(before), tuple(after)
+    asked = _named(after) - _named(before)
+    stored = {config.name for app in before for config in app.configs}
+    for config in (config for app in after for config in app.configs if config.name not in stored):
+        # An app that has a config from elsewhere than a file or its own text mentions the empty name.
+        asked |= {("config", config.digest), ("config", "")}
+    # Who joins a network whose declaration differs has to leave it meanwhile, or keeps it from being removed.
+    asked |= {("network", name) for _, name, _ in _declared(before) ^ _declared(after)}
+    return frozenset(asked)
+
+
+def _named(apps: Iterable[App]) -> set[tuple[str, str]]:
+    """What is made local or created only if nobody had it before."""
+    found: set[tuple[str, str]] = set()
+    for app in apps:
+        found |= {("image", listed_name(service.image)) for service in app.services}
+        found |= {("volume", volume.name) for volume in app.volumes}
+    return found
+
+
+def _declared(apps: Iterable[App]) -> set[tuple[str, str, str]]:
+    networks = ((app.name, network) for app in apps for network in app.networks if not network.external)
+    return {(app, network.name, network_fingerprint(network)) for app, network in networks}

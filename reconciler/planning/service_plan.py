@@ -25,6 +25,7 @@ from reconciler.planning.steps import (
     DisconnectNetwork,
     RemoveContainer,
     RenameContainer,
+    RestartContainer,
     StartContainer,
     Step,
     StopContainer,
@@ -48,9 +49,23 @@ class ServicePlan:
     wakes: bool = False
 
 
-def plan_service(app: App, service: Service, containers: tuple[Container, ...], observed: ObservedState) -> ServicePlan:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the plans of other services of the app mean for this one.
+
+    `homes` are the containers that it must live in, by id; None when one of them is yet to be made. `restarts_for`
+    names the service that starts anew, and this one with it.
+    """
+
+    homes: frozenset[str] | None = frozenset()
+    restarts_for: str = ""
+
+
+def plan_service(
+    app: App, service: Service, containers: tuple[Container, ...], observed: ObservedState, around: Around = Around()
+) -> ServicePlan:
     """Decide for one service, from the containers seen that carry its label."""
-    kept = _kept(service, containers, observed)
+    kept = _kept(service, containers, observed, around)
     others = [container for container in containers if container is not kept]
     if kept is None and not others:
         return _fresh(app, service)
@@ -63,6 +78,9 @@ def plan_service(app: App, service: Service, containers: tuple[Container, ...], 
     starts = kept is None or not (must_stop(kept) or (has_finished(service, kept) and not draft.comes_back(kept)))
     if starts:
         draft.add(StartContainer, draft.address, cause=_why_start(kept, draft.why))
+    elif around.restarts_for and kept is not None and kept.is_running:
+        draft.add(RestartContainer, kept.id, cause=f"{around.restarts_for} starts anew")
+        starts = True
     draft.settle(kept)
     cleanup = (_change(RemoveContainer, app.name, service, fallback.id, cause="replaced"),) if fallback else ()
     wakes = kept is not None and kept.state == "paused"
@@ -89,6 +107,8 @@ def why_replaced(service: Service, containers: tuple[Container, ...], observed: 
     rest = ", ".join(field for field in fields if field != "image")
     if fields:
         return "; ".join([*told, f"{rest} changed"] if rest else told)
+    if observed.images.get(listed_name(service.image)) in (None, serving.image_id):
+        return f"{', '.join(service.lives_in)} is another container now"
     return f"image {service.image} moved to {observed.images.get(listed_name(service.image), '')[:19]}"
 
 
@@ -98,8 +118,11 @@ def matches(service: Service, container: Container, observed: ObservedState) -> 
     return container.fingerprint == fingerprint(service) and local in (None, container.image_id)
 
 
-def _kept(service: Service, containers: tuple[Container, ...], observed: ObservedState) -> Container | None:
-    alike = tuple(c for c in containers if matches(service, c, observed) and c.state not in _LOST)
+def _kept(
+    service: Service, containers: tuple[Container, ...], observed: ObservedState, around: Around
+) -> Container | None:
+    able = (c for c in containers if c.joined == around.homes and c.state not in _LOST)
+    alike = tuple(container for container in able if matches(service, container, observed))
     return _best(service, alike) if alike else None
 
 

@@ -108,6 +108,14 @@ class StartContainer(_Change):
 
 
 @dataclass(frozen=True, slots=True)
+class RestartContainer(_Change):
+    """POST /containers/{id}/restart, with the grace period that the container was created with."""
+
+    container: str
+    verb = "restart"
+
+
+@dataclass(frozen=True, slots=True)
 class UnpauseContainer(_Change):
     """POST /containers/{id}/unpause."""
 
@@ -173,6 +181,7 @@ Step = (
     | CreateVolume
     | CreateContainer
     | StartContainer
+    | RestartContainer
     | UnpauseContainer
     | StopContainer
     | RenameContainer
@@ -184,6 +193,7 @@ Step = (
 # Steps that only bring an app back to what it was: nothing is created, stopped or removed.
 HEALING = (
     StartContainer,
+    RestartContainer,
     UnpauseContainer,
     RenameContainer,
     ConnectNetwork,

@@ -10,10 +10,11 @@ import git
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree
+from reconciler.repository.blame import Blames
 from reconciler.repository.git import Git, complaint
 from reconciler.repository.objects import MAX_FILE_BYTES, check_path, read_tree, resolve
 
-_FOLDERS = ("apps", "layers", "devices", "trust")
+_FOLDERS = ("apps", "layers", "devices", "trust", "rollouts", "requests")
 
 
 class Desk:
@@ -50,6 +51,13 @@ class Desk:
         commit = resolve(store, name)
         files = read_tree(store, commit, lambda path: _is_ours(path.removeprefix(prefix)) and path.startswith(prefix))
         return commit, {path.removeprefix(prefix): content for path, content in files.items()}
+
+    def blames(self, name: str | None) -> Blames:
+        """Who wrote each line, of a revision or of the folder. Raises UnknownRevision."""
+        git_dir = self.git_dir
+        if name:
+            return Blames(git_dir, self.prefix(), resolve(Git(git_dir), name))
+        return Blames(git_dir, self.prefix(), folder=self.worktree())
 
     def worktree(self) -> Tree:
         """The files as they lie in the folder, committed or not."""

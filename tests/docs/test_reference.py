@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pytest
 from doc_pages import DOCS, ROOT, fenced, quoted, rows, section, text_of, words
+from one_device import NO_SUCH_KEY, allowed_keys, listed, rendered
 
 from reconciler import errors, terminal
 from reconciler.agent import cli as device_cli
 from reconciler.agent.config import load_config
 from reconciler.errors import ConfigError, ManifestError
 from reconciler.fleet import cli as fleet_cli
-from reconciler.manifests import FleetFiles, compose, compose_service
+from reconciler.manifests import FleetFiles
+from reconciler.manifests.compose import service as compose_service
 from reconciler.model import AppReport, Report, ReportedCondition, Revisions, ServiceReport, Versions
 from reconciler.model.codec import from_json
 from signing import __main__ as signing_cli
 
-NO_SUCH_KEY = "qqqqqqqq"
 REPORT_SECTIONS = {
     "Report": Report,
     "Revisions": Revisions,
@@ -102,44 +103,6 @@ def test_each_signing_command_shows_its_options_and_arguments(name: str) -> None
     assert arguments(parser) <= {word.upper() for word in shown}
 
 
-def compose_words(*headings: str) -> dict[str, str]:
-    found = [
-        (row[0].strip("`"), row[1]) for heading in headings for row in rows(section("reference/compose.md", heading))
-    ]
-    assert len(found) == len(dict(found)), "a key stands twice"
-    return dict(found)
-
-
-def test_every_key_of_a_service_has_the_right_word() -> None:
-    told = compose_words("## Services")
-    done = {*compose_service._SIMPLE, *compose_service._LIMITS, *compose_service._OTHER}
-    assert told.keys() == done | compose_service._REFUSED.keys()
-    assert {key for key, word in told.items() if word == "refused"} == compose_service._REFUSED.keys()
-    assert {word for key, word in told.items() if key in done} <= {"supported", "in part"}
-
-
-def test_the_keys_that_need_a_grant_stand_together() -> None:
-    grant = {key for key, why in compose_service._REFUSED.items() if why == compose_service._GRANT}
-    part = section("reference/compose.md", "## Services").partition("need a grant in a signed policy")[2]
-    assert {row[0].strip("`") for row in rows(part.partition("not in this version")[0])} == grant
-
-
-@pytest.mark.parametrize(
-    ("heading", "around"),
-    [
-        ("## The file", "{}"),
-        ("## Networks", "networks: {{a: {}}}"),
-        ("## Volumes", "volumes: {{a: {}}}"),
-        ("## Configs", "configs: {{a: {}}}"),
-    ],
-)
-def test_every_other_compose_key_has_the_right_word(heading: str, around: str) -> None:
-    told = compose_words(heading)
-    allowed = allowed_keys({"apps/a/compose.yaml": around.format(f"{{{NO_SUCH_KEY}: 1}}")})
-    assert {key for key, word in told.items() if word != "refused"} == allowed - compose._REFUSED.keys()
-    assert compose._REFUSED.keys() & allowed <= {key for key, word in told.items() if word == "refused"}
-
-
 def test_every_field_of_the_report_is_told_with_its_default() -> None:
     for heading, kind in REPORT_SECTIONS.items():
         told = {row[0].strip("`"): row for row in rows(section("reference/report.md", f"## {heading}"))}
@@ -154,28 +117,6 @@ def test_every_field_of_the_report_is_told_with_its_default() -> None:
 def test_the_example_report_is_one() -> None:
     (example,) = fenced(DOCS / "reference/report.md", "json")
     assert from_json(Report, example.encode()).phase == "Healthy"
-
-
-def allowed_keys(files: dict[str, str]) -> set[str]:
-    """The keys that stand where `NO_SUCH_KEY` is written, as the error for it lists them."""
-    tree = {
-        "fleet.yaml": "{apiVersion: fleet/v1, kind: Fleet, metadata: {name: f}, spec: {tiers: [base]}}",
-        "layers/base/l.yaml": "{apiVersion: fleet/v1, kind: Layer, metadata: {name: l}, spec: {apps: [a]}}",
-        "devices/d.yaml": "{apiVersion: fleet/v1, kind: Device, metadata: {name: d}}",
-        "apps/a/compose.yaml": "{services: {s: {image: i}}}",
-        **files,
-    }
-    try:
-        problems = FleetFiles({path: content.encode() for path, content in tree.items()}).render("d").problems
-    except ManifestError as error:
-        problems = error.problems
-    return listed("\n".join(map(str, problems)))
-
-
-def listed(message: str) -> set[str]:
-    found = re.search(rf"unknown key `{NO_SUCH_KEY}`.*?allowed are ([^\n;]+)", message)
-    assert found, message
-    return set(found[1].split(", "))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +148,7 @@ def test_every_key_of_a_patch_and_a_selector_is_told() -> None:
     assert allowed_keys({path: layer % f"selector: {{matchExpressions: [{{{NO_SUCH_KEY}: 1}}]}}"}) <= selector
 
 
-@pytest.mark.parametrize("part", ["spec", "spec.remote", "spec.trust", "spec.status", "metadata"])
+@pytest.mark.parametrize("part", ["spec", "spec.remote", "spec.trust", "spec.status", "spec.admission", "metadata"])
 def test_every_key_of_the_settings_is_told(part: str, tmp_path: Path) -> None:
     inner = f"{{{NO_SUCH_KEY}: 1}}"
     for key in reversed(part.split(".")):
@@ -273,9 +214,11 @@ def test_every_type_reason_and_phase_is_told() -> None:
 def test_the_index_promises_nothing_that_is_refused_today() -> None:
     """What the index calls missing is refused: when it comes, the line has to go."""
     told = section("index.md", "## Not in this version")
-    for key in ("secrets", "privileged", "devices", "cap_add"):
-        assert key in compose_service._REFUSED
-        assert f"`{key}" in told
+    later = {key for key, why in compose_service._REFUSED.items() if why == compose_service._LATER}
+    (row,) = [line for line in told.split("\n") if "`blkio_config`" in line]
+    assert quoted(row) == later
+    for refused in ("scale: 2", "deploy: {replicas: 2}", "deploy: {update_config: {order: start-first}}"):
+        assert rendered({"apps/a/compose.yaml": f"services: {{s: {{image: i, {refused}}}}}"}).problems, refused
     device = textwrap.dedent("""\
         {apiVersion: fleet/v1, kind: Device, metadata: {name: d}, spec: {suspend: {until: x}}}""")
     with pytest.raises(ManifestError, match="`suspend` is not supported"):

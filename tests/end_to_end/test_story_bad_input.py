@@ -56,7 +56,7 @@ MISTAKES: dict[str, tuple[Callable[[Story], None], int, str, str]] = {
     "not YAML": (_not_yaml, 10, r"layers/base/all\.yaml:\d+:\d+: ", ""),
     "a key twice": (_twice, 10, r"apps/web-\w+/compose\.yaml:4:5: ", ""),
     "an unknown key": (_unknown_key, 11, r"apps/web-\w+/compose\.yaml:\d+:\d+: .*imagee", "image"),
-    "a refused key": (_privileged, 11, r"apps/web-\w+/compose\.yaml:\d+:\d+: .*privileged", "grant"),
+    "what is not allowed": (_privileged, 11, r"apps/web-\w+/compose\.yaml:\d+:\d+: ADMISSION_PRIVILEGED", "allow"),
     "an unset variable": (_unset_variable, 11, r"apps/web-\w+/compose\.yaml:\d+:\d+: .*LINE", "LINE"),
     "a patch": (_patch, 12, r"layers/base/all\.yaml:\d+:\d+: .*patch does not apply", "fleet render"),
     "no such device": (_no_device, 13, r"devices: no device `press-\w+`", "add devices/press-"),

@@ -23,6 +23,7 @@ class Box:
     health: str = ""
     exit_code: int = 0
     networks: dict[str, str] = field(default_factory=dict)
+    joined: frozenset[str] = frozenset()
 
     @property
     def is_up(self) -> bool:
@@ -66,6 +67,7 @@ class Box:
             self.health if self.state == "running" else "",
             self.exit_code if self.state == "exited" else None,
             frozenset(self.networks),
+            joined=self.joined,
         )
 
 

@@ -6,11 +6,13 @@ tests/contracts holds it to what the real one does. Time passes in waits only: u
 from reconciler.agent.health import Verdict, judge, judge_job
 from reconciler.errors import EngineUnavailable, ImageUnavailable, ServiceFailed
 from reconciler.model import (
+    OF_SERVICE,
     Container,
     Mount,
     ObservedNetwork,
     ObservedState,
     ObservedVolume,
+    Service,
 )
 from reconciler.model.image import listed_name
 from reconciler.planning import (
@@ -25,6 +27,7 @@ from reconciler.planning import (
     RemoveContainer,
     RemoveNetwork,
     RenameContainer,
+    RestartContainer,
     StartContainer,
     Step,
     StopContainer,
@@ -100,7 +103,7 @@ class FakeEngine(World):
                     raise ImageUnavailable(f"cannot pull {step.image}: manifest unknown")
                 self.have(step.image)
             case StoreConfig():
-                self.configs[step.config.digest] = step.config.content
+                self.configs[step.config.name] = step.config.content
             case CreateNetwork():
                 if any(network.name == step.network.name for network in self.networks.values()):
                     refuse(f"network with name {step.network.name} already exists")
@@ -116,6 +119,9 @@ class FakeEngine(World):
             case CreateContainer():
                 self._create(step)
             case StartContainer():
+                self._start(self.box(step.container))
+            case RestartContainer():
+                self._stop(self.box(step.container))
                 self._start(self.box(step.container))
             case UnpauseContainer():
                 self._unpause(self.box(step.container))
@@ -144,12 +150,13 @@ class FakeEngine(World):
                 step.fingerprint,
                 self.images[listed_name(service.image)],
                 # Engines before 25 take one network at this call.
-                networks={a.network: "" for a in service.networks[:1]} or {service.network_mode: ""},
+                networks={a.network: "" for a in service.networks[:1]} or without_network(service),
+                joined=frozenset(self.box(service.peers[name]).id for name in service.lives_in),
             )
         )
 
     def _mount(self, mount: Mount) -> None:
-        if mount.kind == "config" and mount.source not in self.configs:
+        if mount.kind in ("config", "secret") and mount.source not in self.configs:
             refuse(f"bind source path does not exist: {mount.source}")
         if mount.kind == "volume" and mount.source:
             self.volumes.setdefault(mount.source, ObservedVolume(mount.source))
@@ -164,6 +171,9 @@ class FakeEngine(World):
         for other in self.boxes.values():
             if other is not box and other.is_up and other.ports & box.ports:
                 refuse(f"port is already allocated: {sorted(other.ports & box.ports)}")
+        for home in box.joined:
+            if home not in self.boxes or not self.boxes[home].is_up:
+                refuse(f"cannot join network of a non running container: {home}")
         box.networks = found
         box.run(self._behaviour(box))
 
@@ -204,3 +214,8 @@ class FakeEngine(World):
 
 def _name(box: Box) -> str:
     return box.service.name
+
+
+def without_network(service: Service) -> dict[str, str]:
+    """Who lives in another's network shows none of its own."""
+    return {} if service.network_mode.startswith(OF_SERVICE) else {service.network_mode: ""}

@@ -113,6 +113,7 @@ def test_the_chain_goes_from_the_file_over_the_layers_to_the_variables(desk: Fle
     desk.lay_example()
     (title,) = desk.fleet("explain", "press-0041", "andon", "board", "/environment/TITLE", "-o", "json").json
     assert title == {
+        "app": "andon",
         "pointer": "/services/board/environment/TITLE",
         "value": "'Plant 7, presses (canary)'",
         "settings": [

@@ -45,14 +45,21 @@ def test_devices_with_equal_plans_stand_together_and_the_others_apart(desk: Flee
     desk.edit("layers/base/all.yaml", "apps: [web]", "apps: [web, shop]")
     desk.lay({"apps/shop/compose.yaml": WEB})
     desk.edit("devices/d3.yaml", "{}", "{TITLE: Three}")
-    heads = [line for line in desk.fleet("plan", "HEAD").lines if line and not line.startswith(" ")]
-    assert heads == ["2 devices: d1, d2", "1 device: d3"]
+    lines = desk.fleet("plan", "HEAD").lines
+    heads = [line for line in lines if line and not line.startswith(" ")]
+    assert heads == [
+        "2 devices: shop is new (web)",
+        "1 device: shop is new (web); web/web environment changed, replaced",
+    ]
+    assert [line for line in lines if line.startswith("  on ")] == ["  on d1, d2", "  on d3"]
 
 
 def test_many_devices_are_named_by_the_first_and_counted(desk: FleetDesk) -> None:
     desk.commit({**SMALL, **{f"devices/e{n:02}.yaml": device(f"e{n:02}") for n in range(10)}})
     desk.edit("apps/web/compose.yaml", "low", "high")
-    assert desk.fleet("plan", "HEAD").lines[0] == "13 devices: d1, d2, d3, e00, e01, e02, e03, e04 and 5 more"
+    lines = desk.fleet("plan", "HEAD").lines
+    assert lines[0] == "13 devices: web/web environment changed, replaced"
+    assert lines[-1] == "  on d1, d2, d3, e00, e01, e02, e03, e04, and 5 more"
 
 
 def test_a_base_alone_is_compared_with_the_folder(desk: FleetDesk) -> None:
@@ -85,7 +92,8 @@ def test_a_device_that_leaves_is_told_and_is_a_change(desk: FleetDesk) -> None:
     desk.remove("devices/d2.yaml")
     answer = desk.fleet("plan", "HEAD")
     assert answer.code == CHANGES
-    assert answer.lines == ["1 device: d2", "  leaves the fleet: it keeps what it runs, and reports that it is unknown"]
+    head = "1 device: leaves the fleet: it keeps what it runs, and reports that it is unknown"
+    assert answer.lines == [head, "  on d2"]
 
 
 def test_an_app_that_leaves_a_device_is_removed_there(desk: FleetDesk) -> None:
@@ -127,7 +135,10 @@ def test_a_broken_change_is_an_error_though_there_are_changes_too(desk: FleetDes
     desk.lay({"devices/d3.yaml": device("d3", "colour: red")})
     answer = desk.fleet("plan", "HEAD")
     assert answer.code == ERROR
-    assert answer.lines[0] == "1 device: d2"
+    assert answer.lines[0] == "1 device: web/web environment changed, replaced"
+    assert answer.lines[-3] == "1 device: problems, nothing changes for the apps that they are about"
+    assert answer.lines[-2].startswith("  devices/d3.yaml:5:3: ")
+    assert answer.lines[-1] == "  on d3"
     assert answer.err.startswith("fleet: error: devices/d3.yaml:5:3: ")
 
 
@@ -151,9 +162,9 @@ def test_markdown_is_for_a_pull_request(desk: FleetDesk) -> None:
     desk.lay({"devices/d3.yaml": device("d3", "colour: red")})
     answer = desk.fleet("plan", "HEAD", "-o", "markdown")
     assert answer.lines[:3] == ["### Fleet plan for `HEAD`", "", "2 devices would change."]
-    assert "<summary>2 devices: d1, d2</summary>" in answer.lines
-    assert answer.lines.count("```text") == answer.lines.count("```") == 1
-    assert answer.lines[-1].startswith("- `devices/d3.yaml:5:3: ")
+    assert "<summary>2 devices: web/web environment changed, replaced</summary>" in answer.lines
+    assert answer.lines.count("```text") == answer.lines.count("```") == answer.lines.count("</details>") == 2
+    assert any(line.startswith("devices/d3.yaml:5:3: ") for line in answer.lines)
 
 
 def test_json_tells_every_device_with_steps_problems_and_note(desk: FleetDesk) -> None:
@@ -163,7 +174,8 @@ def test_json_tells_every_device_with_steps_problems_and_note(desk: FleetDesk) -
     leaves, same, broken = desk.fleet("plan", "HEAD", "-o", "json").json
     assert (leaves["device"], leaves["steps"], leaves["problems"]) == ("d1", [], [])
     assert leaves["note"].startswith("leaves the fleet")
-    assert same == {"device": "d2", "steps": [], "problems": [], "note": ""}
+    nothing: dict[str, object] = {key: [] for key in ("steps", "reasons", "problems", "entered", "left")}
+    assert same == {**nothing, "device": "d2", "note": "", "moved": ""}
     assert broken["problems"][0].startswith("devices/d3.yaml:5:3: ")
 
 

@@ -174,3 +174,60 @@ def test_a_symbolic_link_is_refused_in_folder_and_commit(desk: FleetDesk) -> Non
     assert desk.fleet("validate").code == 30
     desk.commit()
     assert "TREE_SYMLINK" in desk.fleet("validate", "HEAD").err
+
+
+def test_a_layer_that_is_wrong_concerns_the_devices_that_it_selects(desk: FleetDesk) -> None:
+    head = "apiVersion: fleet/v1\nkind: Layer\nmetadata: {name: %s}\n"
+    broken = head + "spec: {selector: {matchLabels: {own: %s}}, app: [x]}\n"
+    labelled = "apiVersion: fleet/v1\nkind: Device\nmetadata: {name: d2, labels: {own: d2}}\n"
+    files = {"layers/site/a.yaml": broken % ("a", "d2"), "layers/site/b.yaml": broken % ("b", "nobody")}
+    desk.lay({**SMALL, **files, "devices/d2.yaml": labelled})
+    answer = desk.fleet("validate", "-o", "json")
+    assert {one["problem"].split(":")[0]: one["devices"] for one in answer.json} == {
+        "layers/site/a.yaml": ["d2"],
+        "layers/site/b.yaml": [],
+    }
+    assert answer.code == 11
+    assert desk.fleet("render", "d1").code == 0
+
+
+def test_two_files_of_one_device_concern_only_that_device(desk: FleetDesk) -> None:
+    desk.lay({**SMALL, "devices/more/d1.yaml": device("d1"), "devices/notes.txt": "x"})
+    answer = desk.fleet("validate", "-o", "json")
+    assert {one["problem"].split(":")[0]: one["devices"] for one in answer.json} == {
+        "devices/more/d1.yaml": ["d1"],
+        "devices/notes.txt": [],
+    }
+    assert desk.fleet("render", "d2").code == 0
+
+
+ROLLOUT = "apiVersion: fleet/v1\nkind: Rollout\nmetadata: {name: spring}\nspec: {waves: [{name: canary, limit: %s}]}\n"
+
+
+def test_what_devices_do_not_act_on_yet_is_told_and_no_error(desk: FleetDesk) -> None:
+    desk.commit({**SMALL, "rollouts/spring.yaml": ROLLOUT % "1"})
+    for arguments in (["validate"], ["validate", "HEAD"]):
+        answer = desk.fleet(*arguments)
+        assert answer.code == 0
+        assert "rollouts/spring.yaml:1:1: this version checks a Rollout, and does not act on it yet" in answer.out, (
+            "a rollout that is silently ignored would be believed"
+        )
+
+
+def test_a_rollout_that_is_wrong_is_told_with_its_place(desk: FleetDesk) -> None:
+    desk.commit({**SMALL, "rollouts/spring.yaml": ROLLOUT % "none", "requests/r.yaml": "kind: [\n"})
+    for arguments in (["validate"], ["validate", "HEAD"]):
+        answer = desk.fleet(*arguments)
+        assert [line.split(": ")[0] for line in answer.lines] == ["requests/r.yaml:2:1", "rollouts/spring.yaml:4:38"]
+        assert answer.code == 10
+    assert desk.fleet("render", "d1").code == 0
+
+
+def test_a_note_hides_no_problem_behind_it(desk: FleetDesk) -> None:
+    wrong = {"rollouts/a.yaml": ROLLOUT.replace("spring", "a") % "1", "rollouts/z.yaml": ROLLOUT % "1"}
+    desk.lay({**SMALL, **wrong})
+    answer = desk.fleet("validate")
+    assert answer.code == 11
+    assert [line.split(":")[0] for line in answer.lines] == ["rollouts/z.yaml", "rollouts/a.yaml"]
+    desk.lay({"fleet.yaml": "kind: Fleet\n"})
+    assert any(line.startswith("rollouts/z.yaml:3:18: ") for line in desk.fleet("validate").lines)

@@ -9,6 +9,7 @@ A file is a list of cases; its name and the case's are one sentence. A case has
     compose     apps/shop/compose.yaml
     service     instead of it: the lines of one service `web`, which start in line 4, column 5
     device      `press` if not given
+    allow       what the device grants: then it also admits, or does not, what it rendered
 
 and one or more of
 
@@ -18,14 +19,18 @@ and one or more of
     errors      each problem that kept an app out, in order, as one line
     refused     each problem that kept the whole device out
     unknown     the message of UnknownDevice
+    explain     JSON pointer into the app `shop` -> the place that set it last, and who
     kind        of the problems: `rule` if not given, else `syntax` or `patch`
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from reconciler.manifests import FleetFiles, Rendering
 
 FOLDER = Path(__file__).parent.parent / "cases" / "render"
 STANDARD = {
@@ -34,13 +39,14 @@ STANDARD = {
     "devices/press.yaml": "spec: {}\n",
     "apps/shop/compose.yaml": "services:\n  web: {image: web}\n",
 }
-KEYS = {"case", "files", "compose", "service", "device", "kind"} | {
+KEYS = {"case", "files", "compose", "service", "device", "kind", "allow"} | {
     "state",
     "apps",
     "untouched",
     "errors",
     "refused",
     "unknown",
+    "explain",
 }
 
 
@@ -74,8 +80,19 @@ def _case(stem: str, fields: dict[str, Any]) -> Case:
     if "service" in fields:
         lines = "".join(f"    {line}\n" for line in fields["service"].splitlines())
         files["apps/shop/compose.yaml"] = f"services:\n  web:\n    image: web\n{lines}"
-    tree = {path: _text(path, text).encode() for path, text in files.items() if text is not None}
-    return Case(f"{stem.replace('-', ' ')}: {fields['case']}", tree, fields)
+    return Case(f"{stem.replace('-', ' ')}: {fields['case']}", tree_of(files), fields)
+
+
+def tree_of(files: Mapping[str, str | None]) -> dict[str, bytes]:
+    """The files as bytes, layers and devices with the head that their path implies."""
+    return {path: _text(path, text).encode() for path, text in files.items() if text is not None}
+
+
+def rendering_of(case: Case) -> Rendering:
+    """What the device would run: with grants, as the device admits it."""
+    files = FleetFiles(case.tree)
+    rendering = files.render(case.device)
+    return files.admit(rendering, frozenset(case.fields["allow"])) if "allow" in case.fields else rendering
 
 
 def _text(path: str, text: str) -> str:

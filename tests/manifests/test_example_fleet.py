@@ -89,7 +89,7 @@ def test_a_whole_service_of_it() -> None:
             "FRESH_SECONDS": "10",
         },
         "mounts": [{"kind": "config", "target": "/model/weights.txt", "source": digest, "read_only": True}],
-        "networks": [{"network": "plant"}, {"network": "vision_default"}],
+        "networks": [{"network": "vision_default"}, {"network": "plant"}],
         "labels": {"plant.example/owner": "vision-team"},
         "restart": "unless-stopped",
         "healthcheck": {
@@ -132,19 +132,43 @@ def test_every_process_says_the_same_bytes(tmp_path: Path) -> None:
     assert len(whole) == 1
     assert len(broken) == 1
     assert [line + b"\n" for line in rendered(TREE)] == [line for line in whole.pop().splitlines(True) if line.strip()]
-    assert broken.pop().count(b"\napps/") > 20
+    told = broken.pop().decode().splitlines()
+    for app in DEVICES["press-0041"].split():
+        assert len([line for line in told if line.startswith(f"apps/{app}/")]) > 20
+
+
+# Keys that no app of the example has, each wrong in its own way.
+WRONG = """
+    restart: sometimes
+    build: .
+    models: []
+    privilegd: true
+    privileged: perhaps
+    pid: far
+    ipc: "container:x"
+    uts: [host]
+    gpus: some
+    scale: 2
+    links: [nowhere]
+    devices: [camera]
+    secrets: [nowhere, {source: nobody, mod: 0440}]
+    runtime: {a: b}
+    cap_add: {a: b}
+    oom_score_adj: low
+    cpu_shares: many
+    ulimits: {nofile: {soft: 1}}
+    expose: [http]
+    pull_policy: always"""
 
 
 def write_broken_fleet(folder: Path) -> None:
     """The example with every app broken in many ways."""
-    wrong = "privileged pid ipc uts gpus links devices cap_add env_file profiles scale secrets runtime extends".split()
     for path, data in TREE.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         if path.endswith("compose.yaml"):
-            keys = "".join(f"\n    {key}: 1" for key in wrong)
-            broken = data.replace(b"    restart: unless-stopped", f"    restart: sometimes{keys}".encode())
-            file.write_bytes(broken + b"\ninclude: []\nsecrets: {}\nmodels: {}\n")
+            broken = data.replace(b"\n    restart: unless-stopped", WRONG.encode())
+            file.write_bytes(broken + b"\nconfig: {}\nsecrets: {s: {}, t: {external: true}}\nmodels: {}\n")
         else:
             file.write_bytes(data)
 

@@ -3,16 +3,17 @@
 from typing import Any
 
 import pytest
-from render_cases import Case, read_cases
+from render_cases import Case, read_cases, rendering_of
 
 from reconciler.errors import ManifestError, Problem, ProblemKind, UnknownDevice
 from reconciler.manifests import FleetFiles, Rendering
-from reconciler.manifests.compose import MAX_CONFIG_BYTES
+from reconciler.manifests.compose.declared import MAX_CONFIG_BYTES
 from reconciler.model import DesiredState
 from reconciler.model.codec import canonical, from_json, to_plain
 
 CASES = read_cases()
-OUTCOMES = {"state", "apps", "untouched", "errors", "refused", "unknown"}
+EXPLAINED = [case for case in CASES if "explain" in case.fields]
+OUTCOMES = {"state", "apps", "untouched", "errors", "refused", "unknown", "explain"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -29,13 +30,21 @@ def test_a_device_is_what_its_files_say(case: Case) -> None:
             FleetFiles(case.tree).render(case.device)
         assert (str(unknown.value), unknown.value.exit_code) == (case.fields["unknown"], 13)
     else:
-        check_rendering(FleetFiles(case.tree).render(case.device), case)
+        check_rendering(rendering_of(case), case)
+
+
+@pytest.mark.parametrize("case", EXPLAINED, ids=[case.name for case in EXPLAINED])
+def test_who_set_a_value_is_told_with_file_and_line(case: Case) -> None:
+    files = FleetFiles(case.tree)
+    for pointer, told in case.fields["explain"].items():
+        (found,) = files.explain(case.device, "shop", pointer)
+        assert f"{found.settings[-1].place} {found.settings[-1].by}" == told
 
 
 def test_cases_are_named_once() -> None:
     names = [case.name for case in CASES]
     assert len(names) == len(set(names))
-    assert len(names) >= 110
+    assert len(names) >= 300
 
 
 def test_a_config_over_the_limit() -> None:

@@ -54,7 +54,9 @@ def apps(draw: st.DrawFn, name: str) -> App:
     services = []
     for index, key in enumerate(keys):
         needs = draw(st.lists(st.sampled_from(keys[:index]), unique=True)) if index else []
-        networks = draw(st.sampled_from([("default",), ("back",), ("back", "default")]))
+        home = draw(st.sampled_from([*keys[:index], "", ""]))
+        networks = draw(st.sampled_from([("default",), ("back",), ("back", "default")])) if not home else ()
+        needed = [Dependency(need, draw(st.sampled_from(CONDITIONS))) for need in needs if need != home]
         data = draw(st.sampled_from([(), (Mount("volume", "/data", f"{name}_data"),)]))
         services.append(
             Service(
@@ -65,7 +67,9 @@ def apps(draw: st.DrawFn, name: str) -> App:
                 environment={"COLOUR": draw(st.sampled_from(["red", "blue"]))},
                 networks=tuple(Attachment(f"{name}_{network}") for network in networks),
                 mounts=data + draw(st.sampled_from([(), (Mount("config", "/menu", config.digest),)])),
-                depends_on=tuple(Dependency(need, draw(st.sampled_from(CONDITIONS))) for need in needs),
+                network_mode=f"service:{home}" if home else "",
+                peers={home: f"{name}-{home}-1"} if home else {},
+                depends_on=(*needed, *([Dependency(home, restart=True)] if home else [])),
             )
         )
     default = Network("default", f"{name}_default", internal=draw(st.booleans()))
@@ -95,7 +99,8 @@ def devices(draw: st.DrawFn) -> FakeEngine:
             case "rename":
                 box.name += draw(st.sampled_from([".previous", ".next", "-mine"]))
             case "networks":
-                box.networks = draw(st.sampled_from([{}, {"bridge": ""}, box.networks | {"bridge": ""}]))
+                by_hand = [{}, {"bridge": ""}, box.networks | {"bridge": ""}]
+                box.networks = draw(st.sampled_from(by_hand)) if box.networks else {}
             case "forget":
                 engine.forget(box.id)
     for app in before.apps:

@@ -12,7 +12,7 @@ from reconciler.model import DesiredState, Service
 from reconciler.model.image import listed_name
 from reconciler.planning import fingerprint, make_plan
 from tests.fakes.box import Box
-from tests.fakes.engine import FakeEngine
+from tests.fakes.engine import FakeEngine, without_network
 
 DEVICE = "press"
 
@@ -58,8 +58,11 @@ def applied(state: DesiredState, engine: FakeEngine) -> FakeEngine:
 def add_box(engine: FakeEngine, app: str, service: Service, name: str) -> Box:
     """A container of ours, as if it had been created for this service."""
     engine.have(service.image)
-    networks = {attachment.network: "" for attachment in service.networks} or {service.network_mode: ""}
+    networks = {attachment.network: "" for attachment in service.networks} or without_network(service)
+    names = [service.peers[one] for one in service.lives_in]
+    joined = frozenset(box.id for box in engine.boxes.values() if box.name in names)
     image = engine.images[listed_name(service.image)]
     made = Box(engine.new_id(), name, engine.device, app, service, fingerprint(service), image, networks=networks)
+    made.joined = joined
     engine.boxes[made.id] = made
     return made

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reconciler.fleet.imports.account import Account
+from reconciler.fleet.imports.beside import Beside
 from reconciler.fleet.imports.env_file import read_env
 from reconciler.fleet.imports.judge import NewApp
 from reconciler.fleet.imports.made import Made, Making
@@ -12,10 +13,8 @@ from reconciler.fleet.imports.new_files import yaml_file
 from reconciler.fleet.imports.secret_values import secret_part
 from reconciler.fleet.imports.source_files import read_source
 from reconciler.manifests import Node, parse
-from reconciler.manifests.compose import MAX_CONFIG_BYTES
 from reconciler.manifests.node import walk
 from reconciler.manifests.parse import MAX_BYTES
-from reconciler.manifests.tree import inside
 
 
 def import_compose(paths: Sequence[Path], app: str | None, env_file: Path | None, tier: str, account: Account) -> Made:
@@ -33,7 +32,7 @@ def import_compose(paths: Sequence[Path], app: str | None, env_file: Path | None
         making.copy(target, content, str(path))
         account.carried(f"the app `{name}`", str(path), f"copied to {target}")
         _tell_secrets(document, target, account)
-        for copied, body in _configs(document, path, name, account).items():
+        for copied, body in Beside(name, account).collect(document, path).items():
             making.copy(copied, body, str(path))
         spec = {"apps": [name]} | ({"variables": dict(variables)} if variables else {})
         own = {"apiVersion": "fleet/v1", "kind": "Layer", "metadata": {"name": layer_of(name)}, "spec": spec}
@@ -61,25 +60,3 @@ def _tell_secrets(document: Node, target: str, account: Account) -> None:
             told = node.value.partition("=")[0] if name.isdigit() and secret != node.value else pointer
             reason = "it looks like a secret, and all who have the repository read it: write ${NAME} before you commit"
             account.unsafe(f"`{told}`", f"{target}:{node.place.line}:{node.place.column}", reason)
-
-
-def _configs(document: Node, path: Path, app: str, account: Account) -> dict[str, bytes]:
-    """The files that the app mounts through `configs:`, by where they go. What is missing, the validator tells."""
-    found: dict[str, bytes] = {}
-    section = document.entries.get("configs")
-    for name, config in (section.entries if section else {}).items():
-        written = config.entries.get("file")
-        if written is None or not isinstance(written.value, str):
-            continue
-        target = inside(f"apps/{app}", written.value)
-        source = path.parent / written.value
-        if target is None or not source.is_file() or not source.resolve().is_relative_to(path.parent.resolve()):
-            continue
-        content = read_source(source, MAX_CONFIG_BYTES)
-        if secret_part("", content.decode("utf-8", "replace")):
-            reason = "it looks like a secret, and configs are readable by everybody who has the repository"
-            account.left(f"the config `{name}`", str(source), reason)
-            continue
-        found[target] = content
-        account.carried(f"the config `{name}`", str(source), f"copied to {target}")
-    return found

@@ -72,7 +72,9 @@ def _rendered(tree: Tree, files: Mapping[str, bytes], app: NewApp, variables: Ma
         f"devices/{_DEVICE}.yaml": _document("Device", _DEVICE, {}),
         **{name: content for name, content in files.items() if name.startswith("apps/")},
     }
-    found = FleetFiles(probe).render(_DEVICE).problems
+    fleet = FleetFiles(probe)
+    # As a device judges it whose own settings allow nothing.
+    found = fleet.admit(fleet.render(_DEVICE), frozenset()).problems
     return [Problem(app.layer, p.what, p.advice, p.kind) if p.where.startswith(path) else p for p in found]
 
 

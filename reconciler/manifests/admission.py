@@ -1,0 +1,205 @@
+"""What an app asks of the device that a container does not simply get, judged on the merged result.
+
+Everything in this list is refused unless it is granted: a change of the fleet repository alone must not turn into power
+over the device. What is granted is a text, `CAPABILITY` or `CAPABILITY:VALUE`, such as `privileged`, `cap:NET_ADMIN`,
+`bind:/srv/data` (and all below it), `device:/dev/video0`; `everything` grants all. Where grants come from is not said
+here. Source: the list of what the Engine's API can be asked for that reaches out of a container.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler.model import App, Mount, Network, Service, Volume
+
+EVERYTHING = "everything"
+CAPABILITIES = {
+    "privileged": "all devices and all capabilities of the kernel",
+    "cap": "a capability of the kernel, such as `cap:NET_ADMIN`",
+    "host-network": "the network of the device itself",
+    "host-pid": "every process of the device",
+    "host-ipc": "shared memory of the device",
+    "host-uts": "the host name of the device",
+    "host-userns": "the users of the device, where the Engine maps them",
+    "host-cgroup": "the control groups of the device",
+    "bind": "a path of the device, and all below it, such as `bind:/srv/data`",
+    "propagation": "mounts that a container makes appear on the device",
+    "device": "a device file, or all below a folder, such as `device:/dev/video0`",
+    "device-rule": "a rule for device numbers, such as `device-rule:c 81:* rmw`",
+    "gpu": "devices that a driver hands out, GPUs most of all",
+    "volume-driver": "a volume driver, or options of the local one, which can mount any path",
+    "network-driver": "a network driver other than bridge, such as `network-driver:macvlan`",
+    "network-option": "an option of a network that can reach the device's own, by its name",
+    "annotation": "an annotation, which can be an order to the runtime, by its name",
+    "security-opt": "a security option other than no-new-privileges",
+    "runtime": "another runtime than the Engine's own, such as `runtime:nvidia`",
+    "cgroup-parent": "a place among the control groups of the device",
+    "sysctl": "a kernel parameter outside of `net.`",
+    "oom": "being spared when memory runs out",
+    "group": "the group root or docker",
+    "log-driver": "a logging driver that sends lines away",
+    "storage-opt": "options of the storage driver",
+}
+# The Engine's own default set without NET_RAW, which can forge packets: asking for these asks for nothing.
+_HARMLESS_CAPS = frozenset(
+    "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID "
+    "SYS_CHROOT".split()
+)
+_HARMLESS = {("security-opt", "no-new-privileges"), ("security-opt", "no-new-privileges:true")}
+_LOCAL_LOGS = ("", "json-file", "local", "journald", "none")
+# Fields whose value `host` is the device's own namespace.
+_NAMESPACES = {
+    "network_mode": "host-network",
+    "pid": "host-pid",
+    "ipc": "host-ipc",
+    "uts": "host-uts",
+    "userns_mode": "host-userns",
+    "cgroup": "host-cgroup",
+}
+# What a path grants, all below it has as well.
+_PATHS = ("bind", "device")
+_WITHOUT_VALUE = ("privileged", "gpu", "oom", "storage-opt", *_NAMESPACES.values())
+# What a network of an app may say of itself: none of these reaches out of it.
+_HARMLESS_OPTIONS = frozenset(
+    f"com.docker.network.{name}"
+    for name in (
+        "driver.mtu",
+        "container_iface_prefix",
+        "bridge.enable_icc",
+        "bridge.enable_ip_masquerade",
+        "bridge.host_binding_ipv4",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A capability that something asks for, and where: a JSON pointer into the app's Compose document."""
+
+    capability: str
+    value: str
+    pointer: str
+
+    @property
+    def grant(self) -> str:
+        """The text that would grant it."""
+        return f"{self.capability}:{self.value}" if self.value else self.capability
+
+    @property
+    def code(self) -> str:
+        """The reason code of its refusal."""
+        return f"ADMISSION_{self.capability.upper().replace('-', '_')}"
+
+
+def is_granted(need: Need, grants: frozenset[str]) -> bool:
+    """Does one of the grants cover it?"""
+    if grants & {EVERYTHING, need.capability, need.grant}:
+        return True
+    if need.capability not in _PATHS:
+        return False
+    folders = (_clean(grant.partition(":")[2]) for grant in grants if grant.startswith(f"{need.capability}:"))
+    return any(f"{need.value}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)
+
+
+def is_admitted(app: App, grants: frozenset[str]) -> bool:
+    """Is everything granted that the app asks for?"""
+    return all(is_granted(need, grants) for need in needs(app))
+
+
+def is_grant(text: str) -> bool:
+    """Is this a text that can grant something? One that never matches a need would be a promise that is not kept."""
+    capability, colon, value = text.partition(":")
+    if capability not in CAPABILITIES:
+        return text == EVERYTHING
+    if not colon:
+        return True
+    if capability in _PATHS:
+        return value.startswith("/") and _clean(value) == (value.rstrip("/") or "/")
+    if capability == "cap":
+        return re.fullmatch(r"(?!CAP_)[A-Z_]+", value) is not None
+    return capability not in _WITHOUT_VALUE and value != ""
+
+
+def needs(app: App) -> tuple[Need, ...]:
+    """Everything that the app asks for, each once, in the order of its services."""
+    found = [need for service in app.services for need in _service(service)]
+    found += [need for network in app.networks for need in _network(network)]
+    found += [need for volume in app.volumes for need in _volume(volume)]
+    return tuple(dict.fromkeys(found))
+
+
+def _service(service: Service) -> Iterator[Need]:
+    at = f"/services/{service.name}"
+    if service.privileged:
+        yield Need("privileged", "", f"{at}/privileged")
+    for cap in service.cap_add:
+        name = cap.upper().removeprefix("CAP_")
+        if name not in _HARMLESS_CAPS:
+            yield Need("cap", name, f"{at}/cap_add")
+    for field, capability in _NAMESPACES.items():
+        if getattr(service, field) == "host":
+            yield Need(capability, "", f"{at}/{field}")
+    for mount in service.mounts:
+        yield from _mount(mount, f"{at}/volumes")
+    for device in service.devices:
+        yield Need("device", _clean(device.source), f"{at}/devices")
+    for rule in service.device_cgroup_rules:
+        yield Need("device-rule", rule, f"{at}/device_cgroup_rules")
+    if service.device_requests:
+        yield Need("gpu", "", at)
+    yield from _settings(service, at)
+
+
+def _mount(mount: Mount, at: str) -> Iterator[Need]:
+    if mount.kind == "bind":
+        yield Need("bind", _clean(mount.source), at)
+        if mount.propagation in ("shared", "rshared"):
+            yield Need("propagation", mount.propagation, at)
+
+
+def _is_powerful(group: str) -> bool:
+    return group in ("root", "docker") or (group.isdecimal() and int(group) == 0)
+
+
+def _clean(path: str) -> str:
+    """The path without `..`, so that what is below a granted folder cannot lead out of it."""
+    return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def _settings(service: Service, at: str) -> Iterator[Need]:
+    asked = [("security-opt", option.replace("=", ":"), "security_opt") for option in service.security_opt]
+    asked += [("sysctl", name, f"sysctls/{name}") for name in service.sysctls if not name.startswith("net.")]
+    asked += [("group", group, "group_add") for group in service.group_add if _is_powerful(group)]
+    asked += [("annotation", name, "annotations") for name in service.annotations]
+    said = {
+        "oom": ("oom_kill_disable", service.oom_kill_disable),
+        "storage-opt": ("storage_opt", bool(service.storage_opt)),
+    }
+    asked += [(capability, "", field) for capability, (field, is_said) in said.items() if is_said]
+    if service.oom_score_adj is not None and service.oom_score_adj < 0:
+        asked.append(("oom", "", "oom_score_adj"))
+    if service.logging.driver not in _LOCAL_LOGS:
+        asked.append(("log-driver", service.logging.driver, "logging/driver"))
+    words = {"runtime": ("runtime", service.runtime), "cgroup-parent": ("cgroup_parent", service.cgroup_parent)}
+    asked += [(capability, value, field) for capability, (field, value) in words.items() if value]
+    for capability, value, field in asked:
+        if (capability, value) not in _HARMLESS:
+            yield Need(capability, value, f"{at}/{field}")
+
+
+def _network(network: Network) -> Iterator[Need]:
+    if network.driver not in ("", "bridge"):
+        yield Need("network-driver", network.driver, f"/networks/{network.key}/driver")
+    if network.ipam_driver not in ("", "default"):
+        yield Need("network-driver", network.ipam_driver, f"/networks/{network.key}/ipam/driver")
+    for name in network.driver_opts:
+        if name not in _HARMLESS_OPTIONS:
+            yield Need("network-option", name, f"/networks/{network.key}/driver_opts")
+
+
+def _volume(volume: Volume) -> Iterator[Need]:
+    if volume.driver not in ("", "local"):
+        yield Need("volume-driver", volume.driver, f"/volumes/{volume.key}/driver")
+    elif volume.driver_opts:
+        yield Need("volume-driver", "local", f"/volumes/{volume.key}/driver_opts")

@@ -1,0 +1,116 @@
+"""A rendered app as an ordinary Compose file again, in the form that `docker compose config` prints. Pure."""
+
+from collections.abc import Mapping
+
+from reconciler.manifests.compose.text_values import (
+    attachment,
+    device,
+    device_request,
+    duration,
+    escaped,
+    file_entry,
+    healthcheck,
+    limits,
+    link,
+    logging,
+    mount,
+    network,
+    port,
+    volume,
+    without_empty,
+)
+from reconciler.manifests.node import Plain
+from reconciler.model import App, Service, Update
+from reconciler.model.codec import to_plain
+
+# Fields of Service that are Compose keys of the same name and form.
+_SAME = (
+    "image container_name command entrypoint environment tmpfs labels annotations hostname domainname user working_dir "
+    "stop_signal platform runtime read_only init tty stdin_open privileged cap_add cap_drop security_opt group_add "
+    "device_cgroup_rules dns dns_search dns_opt sysctls storage_opt network_mode mac_address ipc pid uts "
+    "userns_mode cgroup cgroup_parent oom_kill_disable oom_score_adj"
+).split()
+_DEFAULT_UPDATE = Update()
+
+
+def to_compose(app: App) -> dict[str, Plain]:
+    """The app as a Compose document in long forms, with every name and variable resolved."""
+    names = {found.name: found.key for found in app.networks} | {found.name: found.key for found in app.volumes}
+    keys = _keys(app)
+    document: dict[str, Plain] = {
+        "name": app.name,
+        "services": {service.name: _service(service, app, names, keys) for service in app.services},
+        "networks": {one.key: network(one) for one in app.networks},
+        "volumes": {one.key: volume(one) for one in app.volumes},
+        "configs": _files(app, keys),
+    }
+    return {key: escaped(value) for key, value in without_empty(document).items()}
+
+
+def _files(app: App, keys: Mapping[str, str]) -> dict[str, Plain]:
+    """The files that services mount, by key. Compose takes content as text only, and for configs only."""
+    return {
+        keys[file.name]: {
+            "name": f"{app.name}_{keys[file.name]}",
+            "content": file.content.decode("utf-8", "replace"),
+        }
+        for file in app.configs
+    }
+
+
+def _keys(app: App) -> dict[str, str]:
+    """The key of each file, by its name. A config and a secret may have one key, and two contents."""
+    contents: dict[str, set[str]] = {}
+    for file in app.configs:
+        contents.setdefault(file.key, set()).add(file.digest)
+    return {
+        file.name: file.key if len(contents[file.key]) == 1 else f"{file.key}-{file.digest[:8]}" for file in app.configs
+    }
+
+
+def _service(service: Service, app: App, names: Mapping[str, str], keys: Mapping[str, str]) -> Plain:
+    plain = to_plain(service)
+    fields: dict[str, Plain] = {key: plain[key] for key in _SAME if key in plain} if isinstance(plain, dict) else {}
+    files = {file.name: file for file in app.configs}
+    mounted = [one for one in service.mounts if one.kind in ("config", "secret")]
+    fields["configs"] = [file_entry(one, files[one.source], keys[one.source]) for one in mounted]
+    fields |= {
+        "restart": _restart(service),
+        "devices": [device(one) for one in service.devices],
+        "ports": [port(one) for one in service.ports if one.published != "-"],
+        "expose": [_exposed(one.target, one.protocol) for one in service.ports if one.published == "-"],
+        "volumes": [mount(one, names) for one in service.mounts if one.kind not in ("config", "secret")],
+        "networks": {names[joined.network]: attachment(joined) for joined in service.networks},
+        "links": [link(one) for one in service.links],
+        "extra_hosts": [one.replace(":", "=", 1) for one in service.extra_hosts],
+        "depends_on": {
+            needed.service: {
+                "condition": needed.condition.value,
+                "required": needed.required,
+                **({"restart": True} if needed.restart else {}),
+            }
+            for needed in service.depends_on
+        },
+        "healthcheck": healthcheck(service.healthcheck) if service.healthcheck else None,
+        "logging": logging(service.logging),
+        "ulimits": {n: u.soft if u.soft == u.hard else to_plain(u) for n, u in service.ulimits.items()},
+        "gpus": [device_request(one) for one in service.device_requests],
+        "shm_size": str(service.shm_size) if service.shm_size is not None else None,
+        "pull_policy": "" if service.pull_policy == "missing" else service.pull_policy,
+        **limits(service),
+    }
+    if service.update != _DEFAULT_UPDATE:
+        fields["deploy"] = {"update_config": {"monitor": duration(service.update.monitor)}}
+    # An empty one takes the image's away, so it says something.
+    emptied: dict[str, Plain] = {key: [] for key in ("command", "entrypoint") if getattr(service, key) == ()}
+    return without_empty(fields) | emptied
+
+
+def _exposed(target: int, protocol: str) -> str:
+    return str(target) if protocol == "tcp" else f"{target}/{protocol}"
+
+
+def _restart(service: Service) -> str:
+    if service.restart_attempts:
+        return f"{service.restart}:{service.restart_attempts}"
+    return "" if service.restart == "no" else service.restart
