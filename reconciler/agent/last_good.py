@@ -1,6 +1,6 @@
 """Which state of an app to run: the one rendered, or the last good one after the rendered one failed. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.agent.journal import (
@@ -13,7 +13,6 @@ from reconciler.agent.journal import (
     Memory,
 )
 from reconciler.errors import ReconcilerError
-from reconciler.manifests import is_admitted
 from reconciler.model import App, DesiredState, ObservedState
 from reconciler.planning import digest, has_finished, matches
 
@@ -29,9 +28,9 @@ class Choice:
     is_held: bool = False
 
 
-def admitted(memory: Memory, grants: frozenset[str]) -> Memory:
-    """Without the good states that ask for more than is granted by now: they are left alone, and not made again."""
-    good = {name: one for name, one in memory.good.items() if is_admitted(one.app, grants)}
+def admitted(memory: Memory, is_allowed: Callable[[App], bool]) -> Memory:
+    """Without the good states that the device does not allow any more: they are left alone, and not made again."""
+    good = {name: one for name, one in memory.good.items() if is_allowed(one.app)}
     return memory if len(good) == len(memory.good) else replace(memory, good=good)
 
 

@@ -1,6 +1,7 @@
 """One reconcile: the sentence this program exists to say."""
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ from reconciler.errors import (
     ServiceFailed,
     StateError,
 )
-from reconciler.manifests import FleetFiles
-from reconciler.model import DesiredState, Report, Revision, Versions
+from reconciler.manifests import FleetFiles, is_admitted
+from reconciler.model import App, DesiredState, Report, Revision, Versions
 from reconciler.planning import EmptyDesiredState, Plan, make_plan
 from reconciler.repository import Mirror
 
@@ -109,7 +110,7 @@ class Reconciler:
         if desired is None:
             raise rendered.error or ReconcilerError("nothing is trusted yet")
         revision = self._revision(obtained.trusted)
-        memory = admitted(self._journal.memory, self._config.allow)
+        memory = admitted(self._journal.memory, self._is_allowed)
         choices = choose(desired, revision, memory, now.timestamp())
         return make_plan(chosen_state(desired, choices), self._engine.observe(self._config.device))
 
@@ -119,13 +120,16 @@ class Reconciler:
         try:
             files = self._mirror.files(trusted.commit, self._config.device)
             fleet = FleetFiles(files)
-            rendering = fleet.admit(fleet.render(self._config.device), self._config.allow)
+            rendering = fleet.admit(fleet.render(self._config.device), self._config.allow, os.path.realpath)
         except ManifestError as error:
             return Rendered(None, error.problems, error)
         except ReconcilerError as error:
             return Rendered(None, (Problem(error.where, error.what, error.advice),), error)
         broken = ManifestError(rendering.problems) if rendering.problems else None
         return Rendered(rendering.desired, rendering.problems, broken)
+
+    def _is_allowed(self, app: App) -> bool:
+        return is_admitted(app, self._config.allow, os.path.realpath)
 
     def _converge(
         self, rendered: Rendered, revision: str, now: float
@@ -135,7 +139,7 @@ class Reconciler:
             return None, None
         memory = self._journal.memory
         try:
-            if (kept := admitted(memory, self._config.allow)) is not memory:
+            if (kept := admitted(memory, self._is_allowed)) is not memory:
                 self._journal.write_memory(kept)
             return converge(desired, revision, self._engine, self._journal, now), None
         except (EngineError, PermissionDenied, StateError, EmptyDesiredState) as error:

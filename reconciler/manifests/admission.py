@@ -8,7 +8,7 @@ here. Source: the list of what the Engine's API can be asked for that reaches ou
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from reconciler.model import App, Mount, Network, Service, Volume
@@ -73,6 +73,15 @@ _HARMLESS_OPTIONS = frozenset(
 )
 
 
+# What a path of the device is when its links are followed.
+RealPath = Callable[[str], str]
+
+
+def _as_written(path: str) -> str:
+    """A desk does not know the links of a device."""
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """A capability that something asks for, and where: a JSON pointer into the app's Compose document."""
@@ -80,6 +89,8 @@ class Need:
     capability: str
     value: str
     pointer: str
+    # The path that was written, where a link of the device leads from it to the value.
+    link: str = ""
 
     @property
     def grant(self) -> str:
@@ -102,9 +113,9 @@ def is_granted(need: Need, grants: frozenset[str]) -> bool:
     return any(f"{need.value}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
-def is_admitted(app: App, grants: frozenset[str]) -> bool:
+def is_admitted(app: App, grants: frozenset[str], real: RealPath = _as_written) -> bool:
     """Is everything granted that the app asks for?"""
-    return all(is_granted(need, grants) for need in needs(app))
+    return all(is_granted(need, grants) for need in needs(app, real))
 
 
 def is_grant(text: str) -> bool:
@@ -121,9 +132,14 @@ def is_grant(text: str) -> bool:
     return capability not in _WITHOUT_VALUE and value != ""
 
 
-def needs(app: App) -> tuple[Need, ...]:
-    """Everything that the app asks for, each once, in the order of its services."""
+def needs(app: App, real: RealPath = _as_written) -> tuple[Need, ...]:
+    """Everything that the app asks for, each once, in the order of its services.
+
+    `real` follows the links of a device: where a path leads elsewhere, both must be granted.
+    """
     found = [need for service in app.services for need in _service(service)]
+    paths = [need for need in found if need.capability in _PATHS and real(need.value) != need.value]
+    found += [Need(need.capability, real(need.value), need.pointer, need.value) for need in paths]
     found += [need for network in app.networks for need in _network(network)]
     found += [need for volume in app.volumes for need in _volume(volume)]
     return tuple(dict.fromkeys(found))
@@ -133,21 +149,22 @@ def _service(service: Service) -> Iterator[Need]:
     at = f"/services/{service.name}"
     if service.privileged:
         yield Need("privileged", "", f"{at}/privileged")
-    for cap in service.cap_add:
+    for index, cap in enumerate(service.cap_add):
         name = cap.upper().removeprefix("CAP_")
         if name not in _HARMLESS_CAPS:
-            yield Need("cap", name, f"{at}/cap_add")
+            yield Need("cap", name, f"{at}/cap_add/{index}")
     for field, capability in _NAMESPACES.items():
         if getattr(service, field) == "host":
             yield Need(capability, "", f"{at}/{field}")
-    for mount in service.mounts:
-        yield from _mount(mount, f"{at}/volumes")
-    for device in service.devices:
-        yield Need("device", _clean(device.source), f"{at}/devices")
-    for rule in service.device_cgroup_rules:
-        yield Need("device-rule", rule, f"{at}/device_cgroup_rules")
+    # Volumes are read first, one mount for each.
+    for index, mount in enumerate(service.mounts):
+        yield from _mount(mount, f"{at}/volumes/{index}")
+    for index, device in enumerate(service.devices):
+        yield Need("device", _clean(device.source), f"{at}/devices/{index}")
+    for index, rule in enumerate(service.device_cgroup_rules):
+        yield Need("device-rule", rule, f"{at}/device_cgroup_rules/{index}")
     if service.device_requests:
-        yield Need("gpu", "", at)
+        yield Need("gpu", "", f"{at}/gpus")
     yield from _settings(service, at)
 
 
@@ -155,11 +172,16 @@ def _mount(mount: Mount, at: str) -> Iterator[Need]:
     if mount.kind == "bind":
         yield Need("bind", _clean(mount.source), at)
         if mount.propagation in ("shared", "rshared"):
-            yield Need("propagation", mount.propagation, at)
+            yield Need("propagation", mount.propagation, f"{at}/bind/propagation")
+
+
+def _token(name: str) -> str:
+    """A name in a JSON pointer (RFC 6901, section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _is_powerful(group: str) -> bool:
-    return group in ("root", "docker") or (group.isdecimal() and int(group) == 0)
+    return group in ("root", "docker") or re.fullmatch(r"[+-]?0+", group) is not None
 
 
 def _clean(path: str) -> str:
@@ -168,10 +190,10 @@ def _clean(path: str) -> str:
 
 
 def _settings(service: Service, at: str) -> Iterator[Need]:
-    asked = [("security-opt", option.replace("=", ":"), "security_opt") for option in service.security_opt]
-    asked += [("sysctl", name, f"sysctls/{name}") for name in service.sysctls if not name.startswith("net.")]
-    asked += [("group", group, "group_add") for group in service.group_add if _is_powerful(group)]
-    asked += [("annotation", name, "annotations") for name in service.annotations]
+    asked = [("security-opt", o.replace("=", ":"), f"security_opt/{n}") for n, o in enumerate(service.security_opt)]
+    asked += [("sysctl", name, f"sysctls/{_token(name)}") for name in service.sysctls if not name.startswith("net.")]
+    asked += [("group", group, f"group_add/{n}") for n, group in enumerate(service.group_add) if _is_powerful(group)]
+    asked += [("annotation", name, f"annotations/{_token(name)}") for name in service.annotations]
     said = {
         "oom": ("oom_kill_disable", service.oom_kill_disable),
         "storage-opt": ("storage_opt", bool(service.storage_opt)),
@@ -195,7 +217,7 @@ def _network(network: Network) -> Iterator[Need]:
         yield Need("network-driver", network.ipam_driver, f"/networks/{network.key}/ipam/driver")
     for name in network.driver_opts:
         if name not in _HARMLESS_OPTIONS:
-            yield Need("network-option", name, f"/networks/{network.key}/driver_opts")
+            yield Need("network-option", name, f"/networks/{network.key}/driver_opts/{_token(name)}")
 
 
 def _volume(volume: Volume) -> Iterator[Need]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from reconciler.errors import ManifestError, Problem, ProblemKind
 from reconciler.model import Place
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024
 
 _BLANK = re.compile(r"[ \t]*(#[^\n]*)?(\n|\Z)")
 _NAME = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<name>[^\W\d][\w.-]*)[ \t]*(?P<sign>[=:]?)[ \t]*")

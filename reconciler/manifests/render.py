@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from reconciler.errors import ManifestError, Problem, UnknownDevice
-from reconciler.manifests.admission import Need, is_granted, needs
+from reconciler.manifests.admission import RealPath, is_granted, needs
 from reconciler.manifests.apps import Apps, remember
 from reconciler.manifests.documents import (
     Device,
@@ -163,30 +163,42 @@ class FleetFiles:
         wanted = self.wanted(name)
         return self.render_apps(wanted, wanted.apps)
 
-    def admit(self, rendering: Rendering, grants: frozenset[str]) -> Rendering:
-        """Without the apps that ask for more than is granted: they are untouched, and told with who asks."""
+    def admit(self, rendering: Rendering, grants: frozenset[str], real: RealPath = str) -> Rendering:
+        """Without the apps that ask for more than is granted: they are untouched, and told with who asks.
+
+        `real` follows the links of the device, if this is one.
+        """
         name, desired, refused = rendering.device.name, rendering.desired, Problems()
         denied: set[str] = set()
         for app in desired.apps:
-            for need in needs(app):
+            for need in needs(app, real):
                 if not is_granted(need, grants):
-                    where = self._asked_at(name, app.name, need)
-                    what = f"{need.code}: the app `{app.name}` asks for `{need.grant}` ({need.pointer})"
-                    refused.add(where, what, "remove it, or allow it in the settings of the device")
+                    through = f" through the link {need.link}" if need.link else ""
+                    what = f"{need.code}: the app `{app.name}` asks for `{need.grant}`{through} ({need.pointer})"
+                    advice = "remove it, or allow it in the settings of the device"
+                    refused.add(self._asked_at(name, app.name, need.pointer), what, advice)
                     denied.add(app.name)
-        admitted = tuple(app for app in desired.apps if app.name not in denied)
-        if len(admitted) == len(desired.apps):
+        if not denied:
             return rendering
+        admitted = tuple(app for app in desired.apps if app.name not in denied)
         desired = replace(desired, apps=admitted, untouched=desired.untouched | denied)
         return replace(rendering, desired=desired, problems=(*rendering.problems, *refused.found))
 
-    def _asked_at(self, device: str, app: str, need: Need) -> str:
-        """Where it was written last."""
-        found = self.explain(device, app, need.pointer)
-        word = need.value or need.capability
-        asking = [one for one in found if word in one.value or word in one.pointer] or found
-        settings = [setting for one in asking[:1] for setting in one.settings]
-        return str(settings[-1].place) if settings else f"apps/{app}/compose.yaml"
+    def _asked_at(self, device: str, app: str, pointer: str) -> str:
+        """Where the value at a pointer, or what it is part of, was written last."""
+        while pointer:
+            # Devices are asked for at one of two places.
+            found = self.explain(device, app, pointer)
+            if not found and pointer.endswith("/gpus"):
+                found = self.explain(
+                    device, app, pointer.removesuffix("gpus") + "deploy/resources/reservations/devices"
+                )
+            # Of a mount or a device in the long form, its source is what asks.
+            asking = next((one for one in found if one.pointer.endswith("/source")), found[0] if found else None)
+            if asking is not None:
+                return str(asking.settings[-1].place)
+            pointer = pointer.rpartition("/")[0]
+        return f"apps/{app}/compose.yaml"
 
     def render_apps(self, wanted: Wanted, names: Collection[str]) -> Rendering:
         """Some of the device's apps; the others are untouched, as those that fail are."""

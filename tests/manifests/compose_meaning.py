@@ -160,7 +160,8 @@ def _folded(fields: Mapping[str, Plain]) -> dict[str, Plain]:
         {**gpu, "capabilities": sorted({*gpu.get("capabilities", []), "gpu"})}
         for gpu in found.pop("gpus", None) or []
     ]
-    return {**found, "device requests": reserved.get("devices", []) + gpus}
+    requests = [*reserved.get("devices", []), *gpus]
+    return {**found, "device requests": [{**one, "capabilities": sorted(one["capabilities"])} for one in requests]}
 
 
 def _ports(ports: list[dict[str, Plain]]) -> Plain:

@@ -46,7 +46,7 @@ class Ask:
 
 
 def of_service(grant: str, line: str, value: str, *beside: str, at: str = "") -> Ask:
-    key = at or line.partition(":")[0]
+    key = at or line.partition(":")[0] + ("/0" if "[" in line else "")
     return Ask(grant, f"/services/web/{key}", f"{WEB}{line}\n", value, beside)
 
 
@@ -76,17 +76,19 @@ ASKS = [
         "volumes: [{type: bind, source: /srv, target: /data, bind: {propagation: @}}]",
         "rshared",
         "bind:/srv",
-        at="volumes",
+        at="volumes/0/bind/propagation",
     ),
     of_service("device:/dev/video0", "devices: [{source: @}]", "/dev/video0"),
     of_service("device-rule:c 81:* rmw", "device_cgroup_rules: [@]", "c 81:* rmw"),
-    Ask("gpu", "/services/web", f"{WEB}gpus: @\n", "all"),
+    Ask("gpu", "/services/web/gpus", f"{WEB}gpus: @\n", "all"),
     of_volume("volume-driver:plugin/nfs", "{driver: @}", "plugin/nfs", "driver"),
     of_volume("volume-driver:local", "{driver_opts: {device: @}}", "/etc", "driver_opts"),
     of_network("network-driver:macvlan", "{driver: @}", "macvlan", "driver"),
     of_network("network-driver:plugin", "{ipam: {driver: @}}", "plugin", "ipam/driver"),
-    of_network("network-option:parent", "{driver_opts: {parent: @}}", "eth0", "driver_opts"),
-    of_service("annotation:run.oci.handler", "annotations: {run.oci.handler: @}", "krun"),
+    of_network("network-option:parent", "{driver_opts: {parent: @}}", "eth0", "driver_opts/parent"),
+    of_service(
+        "annotation:run.oci.handler", "annotations: {run.oci.handler: @}", "krun", at="annotations/run.oci.handler"
+    ),
     of_service("security-opt:seccomp:unconfined", "security_opt: [@]", "seccomp:unconfined"),
     of_service("runtime:nvidia", "runtime: @", "nvidia"),
     of_service("cgroup-parent:plant.slice", "cgroup_parent: @", "plant.slice"),
@@ -187,3 +189,17 @@ def test_a_clean_path_is_granted_by_itself_and_by_no_other_kind(source: str, kin
     other = {"bind": "device", "device": "bind"}[kind]
     assert is_granted(Need(kind, path, ""), frozenset({f"{kind}:{path}"}))
     assert not is_granted(Need(kind, path, ""), frozenset({f"{other}:/", f"{other}:{path}", f"{kind}x:/"}))
+
+
+def test_where_a_link_leads_must_be_granted_as_well() -> None:
+    files = {"apps/shop/compose.yaml": f"{WEB}volumes: ['/srv/data/x:/a']\n"}
+    fleet = FleetFiles(tree_of({**STANDARD, "layers/base/all.yaml": LAYER, **BAKERY, **files}))
+    rendering = fleet.render("press")
+    links = {"/srv/data/x": "/etc"}
+
+    def real(path: str) -> str:
+        return links.get(path, path)
+
+    (problem,) = fleet.admit(rendering, frozenset({"bind:/srv"}), real).problems
+    assert "ADMISSION_BIND: the app `shop` asks for `bind:/etc` through the link /srv/data/x" in str(problem)
+    assert not fleet.admit(rendering, frozenset({"bind:/srv", "bind:/etc"}), real).problems

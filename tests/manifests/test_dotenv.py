@@ -82,7 +82,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "Latin-1": (b"A=1\nB=\xe9", "f:2:1: not UTF-8; save the file as UTF-8"),
     "UTF-16": ("A=1".encode("utf-16"), "f:1:1: not UTF-8; save the file as UTF-8"),
     "a NUL character": (b"A=1\n\nB=\0", "f:3:1: a NUL character; remove it"),
-    "too many bytes": (b"A" * (MAX_BYTES + 1), "f:1:1: more than 262144 bytes; split the file"),
+    "too many bytes": (b"A" * (MAX_BYTES + 1), "f:1:1: more than 65536 bytes; split the file"),
 }
 
 

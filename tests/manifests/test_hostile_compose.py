@@ -52,7 +52,7 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a circle of includes": (
         {COMPOSE: "include: [a.yaml, a.yaml, a.yaml]", "apps/shop/a.yaml": "include: [compose.yaml, a.yaml, a.yaml]"},
-        "apps/shop/compose.yaml:1:11: ",
+        "apps/shop/a.yaml:1:11: the files compose.yaml -> a.yaml -> compose.yaml include each other",
     ),
     "a circle of 3,000 links": (
         {COMPOSE: services(3_000, "links: [s{next}]")},
@@ -61,14 +61,14 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "21 env files": ({COMPOSE: one(f"env_file: [{many(21, 'e')}]")}, f"{COMPOSE}:4:15: more than 20 env files"),
     "an env file that is too big": (
         {COMPOSE: one("env_file: a.env"), "apps/shop/a.env": "A=1\n" * 100_000},
-        "apps/shop/a.env:1:1: more than 262144 bytes; split the file",
+        "apps/shop/a.env:1:1: more than 65536 bytes; split the file",
     ),
     "an env file of open references": (
-        {COMPOSE: one("env_file: a.env"), "apps/shop/a.env": "A=" + "${A:-" * 50_000},
+        {COMPOSE: one("env_file: a.env"), "apps/shop/a.env": "A=" + "${A:-" * 10_000},
         "apps/shop/a.env:1:1: `${` without `}`",
     ),
     "an env file of backslashes in an open quote": (
-        {COMPOSE: one("env_file: a.env"), "apps/shop/a.env": 'A="' + "\\a" * 120_000},
+        {COMPOSE: one("env_file: a.env"), "apps/shop/a.env": 'A="' + "\\a" * 30_000},
         'apps/shop/a.env:1:1: a quote " that does not end; close it',
     ),
     "a range of ports that is upside down": (

@@ -17,6 +17,8 @@ _REFUSED = {
     "include": "a patch cannot bring it: write it into the Compose file",
     "models": "this version does not support it",
 }
+# Who has more of them made one mistake many times.
+_MOST_CIRCLES = 20
 _SECTIONS = ("networks", "volumes", "configs", "secrets")
 
 
@@ -154,4 +156,6 @@ def _circles(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
             for name in circle:
                 left[name] = []
         else:
+            return found
+        if len(found) == _MOST_CIRCLES:
             return found

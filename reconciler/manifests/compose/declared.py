@@ -170,7 +170,7 @@ def _content(app: str, way: str, node: Node, sources: _Sources, problems: Proble
     if way == "content":
         return written.encode()
     if way == "environment":
-        if written not in sources.variables:
+        if written and written not in sources.variables:
             advice = "set it under `variables:` of a layer or the device"
             problems.add(node.place, f"the variable `{written}` is not set", advice)
         return sources.variables.get(written, "").encode()

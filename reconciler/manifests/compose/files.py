@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from reconciler.errors import ManifestError, Problem
 from reconciler.manifests.compose.forms import normalise
 from reconciler.manifests.compose.overlay import overlay_document, overlay_service
-from reconciler.manifests.fields import check_keys, scalar_text
-from reconciler.manifests.node import Node, plain
+from reconciler.manifests.fields import check_keys, text
+from reconciler.manifests.node import Node, plain, size
 from reconciler.manifests.parse import parse
 from reconciler.manifests.problems import Problems
 from reconciler.manifests.tree import Tree, inside
 from reconciler.model import Place
 
 MAX_FILES = 50
+# Values in all services that extend others: each copies what it extends.
+MAX_EXTENDED = 100_000
 _MAX_CHAIN = 20
 _SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
 
@@ -29,7 +31,7 @@ def load(app: str, tree: Tree, asked_at: Place) -> Node:
     if path not in tree:
         raise ManifestError([Problem(str(asked_at), f"there is no app `{app}`", f"add {path}")])
     loader = _Loader(app, tree)
-    document = loader.document("compose.yaml", ())
+    document = loader.document("compose.yaml")
     loader.problems.raise_if_any()
     return document
 
@@ -42,19 +44,27 @@ class _Loader:
     tree: Tree
     problems: Problems = field(default_factory=Problems)
     read: dict[str, Node] = field(default_factory=dict)
+    whole: dict[str, Node] = field(default_factory=dict)
+    extended: list[int] = field(default_factory=list)
 
-    def document(self, path: str, included_by: tuple[str, ...]) -> Node:
+    def document(self, path: str, included_by: tuple[str, ...] = ()) -> Node:
         """A whole file: its services extended, what it includes put beside."""
+        if path not in self.whole:
+            self.whole[path] = self._whole(path, (*included_by, path))
+        return self.whole[path]
+
+    def _whole(self, path: str, chain: tuple[str, ...]) -> Node:
         file = self._file(path)
-        services = file.entries.get("services")
         entries = dict(file.entries)
+        services = entries.get("services")
         if services is not None and services.is_mapping:
             extended = {name: self._extended(path, name, node, ()) for name, node in services.entries.items()}
             entries["services"] = services._replace(value=extended)
         included = entries.pop("include", None)
         document = file._replace(value=entries) if file.is_mapping else file
-        for element in (included.elements if included.is_list else (included,)) if included else ():
-            document = self._beside(document, self._included(path, element, included_by))
+        for element in _listed(included)[: MAX_FILES + 1]:
+            found = self._included(path, element, chain)
+            document = self._beside(document, found) if found else document
         return document
 
     def _file(self, path: str) -> Node:
@@ -67,42 +77,41 @@ class _Loader:
 
     def _path(self, node: Node, beside: str) -> str | None:
         """A file that is named relative to another; a problem, if it is not there."""
-        written = scalar_text(node)
+        written = text(node, "the file", self.problems)
         if "$" in written:
             self.problems.add(node.place, f"a variable in the path {written!r}", "write the path out")
+        if not written or "$" in written:
             return None
-        folder = posixpath.join(f"apps/{self.app}", posixpath.dirname(beside))
         path = inside(f"apps/{self.app}", posixpath.join(posixpath.dirname(beside), written))
         if path is None or path not in self.tree or posixpath.isabs(written):
+            folder = posixpath.join(f"apps/{self.app}", posixpath.dirname(beside)).rstrip("/")
             self.problems.add(
                 node.place, f"there is no file {written!r} in {folder}", "name a file of the app's folder"
             )
             return None
         return path.removeprefix(f"apps/{self.app}/")
 
-    def _included(self, path: str, node: Node, included_by: tuple[str, ...]) -> Node | None:
+    def _included(self, path: str, node: Node, chain: tuple[str, ...]) -> Node | None:
         """One element of `include`: a file, or several that lie over each other."""
         for key in ("project_directory", "env_file"):
             if key in node.entries:
                 advice = "paths are relative to the file that they stand in, variables those of layers and device"
                 self.problems.add(node.entries[key].key, f"`include` with `{key}` is not supported", advice)
         check_keys(node, ("path", "project_directory", "env_file"), "`include`", self.problems)
-        named = node.entries.get("path", node)
-        if path in included_by or len(included_by) >= _MAX_CHAIN:
-            self.problems.add(node.place, f"{path!r} includes itself in the end", "break the circle")
-            return None
         found: Node | None = None
-        for element in named.elements if named.is_list else (named,):
+        for element in _listed(node.entries.get("path", node)):
             file = self._path(element, path)
-            if file is not None:
-                document = self.document(file, (*included_by, path))
+            if file in chain:
+                told = " -> ".join([*chain[chain.index(file) :], file])
+                self.problems.add(element.place, f"the files {told} include each other", "break the circle")
+            elif file is not None:
+                document = self.document(file, chain)
+                check_keys(document, (*_SECTIONS, "version", "name"), "an included file", self.problems)
                 found = document if found is None else overlay_document(found, document)
         return found
 
-    def _beside(self, document: Node, included: Node | None) -> Node:
+    def _beside(self, document: Node, included: Node) -> Node:
         """Both documents in one; they must not say two things of one name."""
-        if included is None:
-            return document
         entries = dict(document.entries)
         for section in _SECTIONS:
             theirs = included.entries.get(section)
@@ -122,21 +131,53 @@ class _Loader:
         if said is None:
             return service
         own = service._replace(value={key: node for key, node in service.entries.items() if key != "extends"})
+        chain = (*chain, (path, name))
+        found = self._base(path, said, chain) if said.value is not None else None
+        if found is None:
+            return own
+        extended = overlay_service(self._extended(*found, chain), own)
+        self.extended.append(size(extended, MAX_EXTENDED))
+        if sum(self.extended) > MAX_EXTENDED:
+            what = f"services that extend others grow over {MAX_EXTENDED} values"
+            raise ManifestError([Problem(str(said.place), what, "extend smaller ones")])
+        return extended
+
+    def _base(self, path: str, said: Node, chain: tuple[tuple[str, str], ...]) -> tuple[str, str, Node] | None:
+        """The file, name and text of what is extended; None, with a problem, when there is none."""
         check_keys(said, ("service", "file"), "`extends`", self.problems)
-        named = said.entries.get("service", said)
+        named = said.entries.get("service")
+        if named is None and (said.is_mapping or said.is_list):
+            self.problems.add(said.place, "`extends` without `service`", "name the service to extend")
+            return None
+        named = named or said
+        wanted = text(named, "extends", self.problems)
         file = self._path(said.entries["file"], path) if "file" in said.entries else path
-        if file is None:
-            return own
-        if (path, name) in chain or len(chain) >= _MAX_CHAIN:
-            self.problems.add(said.place, f"the service `{name}` extends itself in the end", "break the circle")
-            return own
+        if file is None or not wanted:
+            return None
+        if (file, wanted) in chain or len(chain) > _MAX_CHAIN:
+            told = " -> ".join([*(name for _, name in chain), wanted])
+            # Told where the circle begins by name, and so once.
+            if (file, wanted) == min(chain):
+                self.problems.add(said.place, f"the services {told} extend each other", "break the circle")
+            elif (file, wanted) not in chain:
+                self.problems.add(
+                    said.place, f"a chain of over {_MAX_CHAIN} services that extend each other", "shorten it"
+                )
+            return None
         services = self._file(file).entries.get("services")
-        base = services.entries.get(scalar_text(named)) if services else None
+        base = services.entries.get(wanted) if services else None
         if base is None:
             known = ", ".join(services.entries) if services else "none"
-            self.problems.add(named.place, f"there is no service {scalar_text(named)!r} in {file}", f"it has {known}")
-            return own
-        return overlay_service(self._extended(file, scalar_text(named), base, (*chain, (path, name))), own)
+            self.problems.add(named.place, f"there is no service {wanted!r} in {file}", f"it has {known}")
+            return None
+        return file, wanted, base
+
+
+def _listed(node: Node | None) -> tuple[Node, ...]:
+    """The elements of a list; one that is none stands for a list of one, and nothing for none."""
+    if node is None or node.value is None:
+        return ()
+    return node.elements if node.is_list else (node,)
 
 
 def _moved(document: Node, folder: str) -> Node:
@@ -165,5 +206,6 @@ def _moved_path(node: Node, folder: str) -> Node:
     if node.is_mapping:
         return _with_moved(node, ("path",), folder)
     if isinstance(node.value, str) and not node.value.startswith("/"):
-        return node._replace(value=posixpath.normpath(posixpath.join(folder, node.value)))
+        # Not tidied up: a variable in it may hold a slash.
+        return node._replace(value=posixpath.join(folder, node.value.removeprefix("./")))
     return node

@@ -49,7 +49,8 @@ def _short(node: Node, declared: Declared, problems: Problems) -> Mount | None:
 def _long(node: Node, declared: Declared, problems: Problems) -> Mount | None:
     keys = ("type", "source", "target", "read_only", "consistency", *_KINDS)
     check_keys(node, keys, "a volume", problems)
-    fields = node.entries
+    # A key without a value says nothing, as in Compose.
+    fields = {key: child for key, child in node.entries.items() if child.value is not None}
     if missing := sorted({"type", "target"} - fields.keys()):
         problems.add(node.place, f"a volume without `{missing[0]}`", "write type, source and target")
         return None
@@ -128,8 +129,10 @@ def _volume_options(options: Mapping[str, Node], problems: Problems) -> dict[str
         found["no_copy"] = boolean(options["nocopy"], "nocopy", problems)
     if "subpath" in options:
         found["subpath"] = text(options["subpath"], "subpath", problems)
-        if posixpath.normpath(f"/{found['subpath']}") != f"/{found['subpath']}":
-            problems.add(options["subpath"].place, f"`subpath` is {found['subpath']!r}", "write a path without `..`")
+        if posixpath.normpath(f"/./{found['subpath']}") != f"/{found['subpath']}":
+            problems.add(
+                options["subpath"].place, f"`subpath` is {found['subpath']!r}", "write a path inside, without `..`"
+            )
     return found
 
 

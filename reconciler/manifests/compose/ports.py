@@ -34,7 +34,13 @@ def ports(node: Node, name: str, problems: Problems) -> tuple[Port, ...]:
     """Both forms of `ports`."""
     if not node.is_list:
         problems.expected(node, name, "a list")
-    return tuple(port for element in node.elements for port in _port(element, problems))
+    found: list[Port] = []
+    for element in node.elements:
+        found += _port(element, problems)
+        if len(found) > _MAX_PORT:
+            problems.add(element.place, f"`ports` has over {_MAX_PORT} ports", "publish fewer")
+            break
+    return tuple(found)
 
 
 def _port(node: Node, problems: Problems) -> tuple[Port, ...]:
@@ -110,4 +116,7 @@ def exposed(node: Node, name: str, problems: Problems) -> tuple[Port, ...]:
             problems.add(node.place, f"`expose` has {written!r}", "write PORT, PORT/udp or FIRST-LAST")
             continue
         found += [Port(port, match["protocol"] or "tcp", "-") for port in range(first, last + 1)]
+        if len(found) > _MAX_PORT:
+            problems.add(node.place, f"`expose` has over {_MAX_PORT} ports", "name fewer")
+            break
     return tuple(found)

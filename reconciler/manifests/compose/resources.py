@@ -77,7 +77,7 @@ def read_resources(fields: Mapping[str, Node], problems: Problems) -> dict[str, 
     if "deploy" in fields:
         deploy = _deploy(fields["deploy"], problems)
         if "resources" in deploy:
-            requests += _resources(deploy["resources"], limits, fields, problems)
+            requests = _resources(deploy["resources"], limits, fields, problems) + requests
         if "update_config" in deploy:
             found["update"] = _update_config(deploy["update_config"], problems)
         if "restart_policy" in deploy:
@@ -109,8 +109,9 @@ def _resources(
     if "limits" in parts:
         said = mapping(parts["limits"], "limits", problems)
         check_keys(parts["limits"], _LIMIT_READERS, "`limits`", problems)
-        for key in _LIMIT_READERS.keys() & said.keys():
-            found[key] = said[key], _LIMIT_READERS[key](said[key], key, problems)
+        for key, reader in _LIMIT_READERS.items():
+            if key in said:
+                found[key] = said[key], reader(said[key], key, problems)
     requests: tuple[DeviceRequest, ...] = ()
     if "reservations" in parts:
         said = mapping(parts["reservations"], "reservations", problems)
@@ -170,7 +171,7 @@ def _request(node: Node, name: str, problems: Problems) -> DeviceRequest:
     count = 0
     if "count" in fields:
         count = -1 if fields["count"].value == "all" else integer(fields["count"], "count", problems)
-        if count < -1 or count == 0:
+        if count < -1 or fields["count"].value in (0, "0"):
             problems.add(fields["count"].place, f"`count` is {count}", "write `all`, or a number above 0")
         if ids:
             problems.add(fields["count"].key, "`count` beside `device_ids`", "keep one of them")
@@ -180,7 +181,7 @@ def _request(node: Node, name: str, problems: Problems) -> DeviceRequest:
 
 
 def _restart_policy(node: Node, problems: Problems) -> dict[str, Any]:
-    """`deploy.restart_policy`, as Compose takes it where `restart` says nothing."""
+    """`deploy.restart_policy`; as in Compose, it wins over `restart`."""
     check_keys(node, ("condition", "max_attempts", "delay", "window"), "`restart_policy`", problems)
     fields = mapping(node, "restart_policy", problems)
     for key in ("delay", "window"):

@@ -140,7 +140,9 @@ def _mounts(
         pairs = files(kind, fields[f"{kind}s"], known, problems) if f"{kind}s" in fields else ()
         mounts += tuple(mount for mount, _ in pairs)
         stored += tuple(file for _, file in pairs)
-    _check_targets(node, name, [mount.target for mount in mounts], problems)
+    memory = texts(fields["tmpfs"], "tmpfs", Problems()) if "tmpfs" in fields else ()
+    targets = [*(mount.target for mount in mounts), *(entry.partition(":")[0] for entry in memory)]
+    _check_targets(node, name, targets, problems)
     return mounts, stored
 
 

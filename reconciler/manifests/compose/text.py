@@ -94,13 +94,11 @@ def _service(service: Service, app: App, names: Mapping[str, str], keys: Mapping
         "healthcheck": healthcheck(service.healthcheck) if service.healthcheck else None,
         "logging": logging(service.logging),
         "ulimits": {n: u.soft if u.soft == u.hard else to_plain(u) for n, u in service.ulimits.items()},
-        "gpus": [device_request(one) for one in service.device_requests],
         "shm_size": str(service.shm_size) if service.shm_size is not None else None,
         "pull_policy": "" if service.pull_policy == "missing" else service.pull_policy,
         **limits(service),
     }
-    if service.update != _DEFAULT_UPDATE:
-        fields["deploy"] = {"update_config": {"monitor": duration(service.update.monitor)}}
+    fields["deploy"] = _deploy(service)
     # An empty one takes the image's away, so it says something.
     emptied: dict[str, Plain] = {key: [] for key in ("command", "entrypoint") if getattr(service, key) == ()}
     return without_empty(fields) | emptied
@@ -114,3 +112,13 @@ def _restart(service: Service) -> str:
     if service.restart_attempts:
         return f"{service.restart}:{service.restart_attempts}"
     return "" if service.restart == "no" else service.restart
+
+
+def _deploy(service: Service) -> dict[str, Plain]:
+    found: dict[str, Plain] = {}
+    if service.update != _DEFAULT_UPDATE:
+        found["update_config"] = {"monitor": duration(service.update.monitor)}
+    if service.device_requests:
+        requests = [device_request(one) for one in service.device_requests]
+        found["resources"] = {"reservations": {"devices": requests}}
+    return found

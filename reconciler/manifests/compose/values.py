@@ -143,7 +143,9 @@ def security_options(node: Node, name: str, problems: Problems) -> tuple[str, ..
     for option in options:
         kind, _, value = option.replace("=", ":", 1).partition(":")
         if kind == "seccomp" and value not in ("unconfined", "builtin"):
-            problems.add(node.place, f"the `seccomp` profile {value!r}", "use `unconfined` or `builtin`: no file is read")
+            problems.add(
+                node.place, f"the `seccomp` profile {value!r}", "use `unconfined` or `builtin`: no file is read"
+            )
     return options
 
 

@@ -18,6 +18,8 @@ from reconciler.manifests.tree import Tree, files_under, inside
 # Compose takes the profiles that are on from a variable of this name, separated by commas.
 PROFILES_VARIABLE = "COMPOSE_PROFILES"
 _MAX_ENV_FILES = 20
+# The kernel gives a program no longer one (MAX_ARG_STRLEN).
+_MAX_VALUE = 128 * 1024
 
 
 def mentioned(document: Node, app: str, tree: Tree) -> tuple[str, ...]:
@@ -83,39 +85,65 @@ def _env_files(
 ) -> dict[str, Node]:
     """What the env files of a service say, as entries of `environment` that need no more variables."""
     found: dict[str, Node] = {}
+    # Variables of layers and device first, then those of lines before (as in Compose).
     known: dict[str, str] = {}
+    names = ChainMap(dict(variables), known)
+    longest = max(map(len, variables.values()), default=0)
     node = service.entries.get("env_file")
     if node is None or node.value is None:
+        return found
+    if node.is_mapping:
+        problems.expected(node, "env_file", "text, or a list")
         return found
     elements = node.elements if node.is_list else (node,)
     if len(elements) > _MAX_ENV_FILES:
         problems.add(node.place, f"more than {_MAX_ENV_FILES} env files", "put them together")
         return found
     for element in elements:
-        for line in _lines(interpolate(element, variables, problems), app, tree, problems):
-            if line.template is None and line.name not in variables:
-                continue
-            try:
-                # Variables of layers and device first, then those of lines before (as in Compose).
-                names = ChainMap(dict(variables), known)
-                value = variables[line.name] if line.template is None else substitute(line.template, names)
-            except InterpolationError as error:
-                problems.add(line.place, error.why, error.advice)
-                continue
-            known[line.name] = value
-            found[line.name] = Node(value.replace("$", "$$"), line.place, line.place)
+        before = len(problems)
+        resolved = interpolate(element, variables, problems)
+        for line in _lines(resolved, app, tree, problems) if len(problems) == before else ():
+            value = _value(line, names, longest, problems)
+            if value is not None:
+                known[line.name] = value
+                longest = max(longest, len(value))
+                found[line.name] = Node(value.replace("$", "$$"), line.place, line.place)
     return found
+
+
+def _value(line: Line, variables: Mapping[str, str], longest: int, problems: Problems) -> str | None:
+    """The value of a line; None, where it has none: a name alone that nobody sets vanishes, as in Compose.
+
+    `longest` is how long the longest of the variables is.
+    """
+    if line.template is None:
+        return variables.get(line.name)
+    # Before it is made: each line may name the one before twice, and so double it.
+    if line.template.count("$") * longest > _MAX_VALUE:
+        problems.add(line.place, f"`{line.name}` could grow over {_MAX_VALUE} characters", "shorten it")
+        return None
+    try:
+        return substitute(line.template, variables)
+    except InterpolationError as error:
+        problems.add(line.place, error.why, error.advice)
+        return None
 
 
 def _lines(node: Node, app: str, tree: Tree, problems: Problems) -> tuple[Line, ...]:
     """The lines of one element of `env_file`."""
     check_keys(node, ("path", "required", "format"), "an `env_file`", problems)
     fields = node.entries or {"path": node}
-    written = text(fields["path"], "env_file", problems) if "path" in fields else ""
+    if "path" not in fields:
+        problems.add(node.place, "an `env_file` without `path`", "name the file")
+        return ()
+    before = len(problems)
+    written = text(fields["path"], "env_file", problems)
     form = text(fields["format"], "format", problems) if "format" in fields else ""
     if form not in ("", "raw"):
         problems.add(fields["format"].place, f"the format {form!r}", "the only one beside the usual is `raw`")
     path = inside(f"apps/{app}", written)
+    if len(problems) > before:
+        return ()
     if path is None or path not in tree:
         if "required" not in fields or boolean(fields["required"], "required", problems):
             problems.add(node.place, f"there is no file {written!r} in apps/{app}", "add it, or say `required: false`")
