@@ -26,7 +26,7 @@ def container(found: Answer, network_ids: Mapping[str, str]) -> Container:
     exited, health = _STATUS_EXIT.search(status), _STATUS_HEALTH.search(status)
     return Container(
         id=found["Id"],
-        name=found["Names"][0].removeprefix("/") if found["Names"] else "",
+        name=_own_name(found["Names"]),
         app=carried.get(labels.APP, ""),
         service=carried.get(labels.SERVICE, ""),
         fingerprint=carried.get(labels.FINGERPRINT, ""),
@@ -86,6 +86,11 @@ def look(found: Answer, now: float) -> Look:
         running_for=now - _moment(state["StartedAt"]),
         **given,
     )
+
+
+def _own_name(names: list[str]) -> str:
+    """Its name among those that links to it have added, which are `/OTHER/ALIAS`."""
+    return next((name.removeprefix("/") for name in names or () if name.count("/") == 1), "")
 
 
 def _own(found: Answer, device: str) -> Mapping[str, str]:
