@@ -5,11 +5,12 @@ with such an app was wrong before; `fleet validate` tells it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from reconciler.errors import ManifestError, Problem
 from reconciler.manifests import Comparison, Move, Moves, Pair, Reason, Rendering, Tree
-from reconciler.model import App, DesiredState
+from reconciler.model import App, DesiredState, Service
 from reconciler.planning import EmptyDesiredState, Plan, as_if_applied, asked_of_others, make_plan
 
 # Enough for the devices that run the same; values of a device's own would fill the memory.
@@ -17,7 +18,8 @@ _MAX_REMEMBERED = 1_000
 _NOTHING = Plan()
 # The plans of so many kinds of devices are looked through for one that is alike.
 _MAX_ALIKE = 8
-_DIFFERS = {"": "differs"}
+_ALL_BUT_VALUES = attrgetter(*(field.name for field in fields(Service) if field.name != "environment"))
+Shape = tuple[object, ...]
 _JOINS = "joins the fleet"
 _LEAVES = "leaves the fleet: it keeps what it runs, and reports that it is unknown"
 
@@ -52,7 +54,7 @@ class Previews:
     def __init__(self, before: Tree, after: Tree) -> None:
         self._comparison, self._moves = Comparison(before, after), Moves(before, after)
         self._told: dict[str, Plan] = {}
-        self._alike: list[tuple[tuple[DesiredState, DesiredState], Plan]] = []
+        self._alike: list[tuple[tuple[Shape, Shape], Plan]] = []
         self._plans: dict[tuple[int, ...], tuple[tuple[App, ...], Plan]] = {}
 
     def names(self) -> list[str]:
@@ -110,7 +112,7 @@ class Previews:
 
     def _plan_of_alike(self, old: DesiredState, new: DesiredState) -> Plan:
         """The plan of devices that differ in nothing but values of environments, which no step tells."""
-        shapes = _without_values(old, new), _without_values(new, old)
+        shapes = _shape(old, new), _shape(new, old)
         known = next((plan for seen, plan in self._alike if seen == shapes), None)
         if known is None:
             plan = make_plan(new, as_if_applied(old))
@@ -124,19 +126,17 @@ class Previews:
         return tuple(reason for reasons in found for reason in reasons)
 
 
-def _without_values(state: DesiredState, other: DesiredState) -> DesiredState:
-    """The state with nothing left of each service's environment but whether the other state has the same."""
+def _shape(state: DesiredState, other: DesiredState) -> Shape:
+    """All that a plan is made of, with nothing of each service's environment but whether the other state has it too."""
     apps = []
     for app in state.apps:
         twin = other.app(app.name)
         services = []
         for service in app.services:
             same = twin.service(service.name) if twin else None
-            is_same = same is not None and same.environment == service.environment
-            # Both sides are compared with those of another device, so one word is enough for "differs".
-            services.append(replace(service, environment={} if is_same else _DIFFERS))
-        apps.append(replace(app, services=tuple(services)))
-    return replace(state, device="", apps=tuple(apps))
+            services.append((_ALL_BUT_VALUES(service), same is not None and same.environment == service.environment))
+        apps.append((app.name, tuple(services), app.networks, app.volumes, app.configs))
+    return tuple(apps), state.untouched, state.allow_empty, state.is_whole
 
 
 def has_changes(previews: Iterable[DevicePreview]) -> bool:

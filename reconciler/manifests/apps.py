@@ -5,7 +5,7 @@ too; a device's own patches are its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
@@ -13,9 +13,10 @@ from reconciler.errors import ManifestError, ProblemKind
 from reconciler.manifests.compose.app import LastRead, parse_app
 from reconciler.manifests.compose.files import load
 from reconciler.manifests.compose.forms import normalise
-from reconciler.manifests.compose.variables import mentioned, resolve
+from reconciler.manifests.compose.variables import Scope, mentioned, resolve
 from reconciler.manifests.documents import Patch
 from reconciler.manifests.explain import Stage
+from reconciler.manifests.interpolate import nodes_with_variables
 from reconciler.manifests.mentions import Mentions, mentions_of
 from reconciler.manifests.merge import PatchFailed, apply_checked, apply_merge
 from reconciler.manifests.node import Node, plain
@@ -39,6 +40,8 @@ class Patched:
 
     document: Node
     variables: tuple[str, ...] | None = None
+    # Where in the document they stand: the rest need not be looked through for each device.
+    open_nodes: frozenset[int] | None = None
 
     def values(self, variables: Mapping[str, str]) -> tuple[str | None, ...] | Mapping[str, str]:
         """What of these variables the result hangs on."""
@@ -66,13 +69,13 @@ class Apps:
         if patched is None:
             return None
         if patched.variables is None:
-            return self._read(name, patched.document, variables, problems)
+            return self._read(name, patched, variables, problems)
         key = (_key(name, patches), tuple(map(variables.get, patched.variables)))
         app = self._rendered.get(key)
         if app is None:
             # No others, so that the result hangs on nothing but the key.
             used = {one: variables[one] for one in patched.variables if one in variables}
-            app = self._read(name, patched.document, used, problems)
+            app = self._read(name, patched, used, problems)
             if app is not None:
                 remember(self._rendered, key, app)
         return app
@@ -93,7 +96,7 @@ class Apps:
             return None
         if not all(patch.is_shared for patch in patches):
             return Patched(document)
-        patched = Patched(document, mentioned(document, name, self._tree))
+        patched = Patched(document, mentioned(document, name, self._tree), nodes_with_variables(document))
         remember(self._patched, key, patched)
         return patched
 
@@ -147,14 +150,15 @@ class Apps:
 
     def resolved(self, name: str, document: Node, variables: Mapping[str, str], problems: Problems) -> Node:
         """The patched document of an app without variables."""
-        return resolve(document, name, self._tree, variables, problems)
+        return resolve(document, name, self._tree, Scope(variables), problems)
 
-    def _read(self, name: str, document: Node, variables: Mapping[str, str], problems: Problems) -> App | None:
-        document = self.resolved(name, document, variables, problems)
+    def _read(self, name: str, patched: Patched, variables: Mapping[str, str], problems: Problems) -> App | None:
+        document = resolve(patched.document, name, self._tree, Scope(variables, patched.open_nodes), problems)
         app = None if problems else parse_app(name, document, self._tree, variables, problems, self._read_last)
         if app is None or problems:
             return None
-        return replace(app, services=tuple(self._last(name, service) for service in app.services))
+        services = tuple(self._last(name, service) for service in app.services)
+        return App(app.name, services, app.networks, app.volumes, app.configs)
 
     def _last(self, app: str, service: Service) -> Service:
         known = self._services.get((app, service.name))

@@ -23,23 +23,44 @@ class InterpolationError(Exception):
         self.why, self.advice = why, advice
 
 
-def interpolate(node: Node, variables: Mapping[str, str], problems: Problems) -> Node:
+def interpolate(
+    node: Node, variables: Mapping[str, str], problems: Problems, open_nodes: frozenset[int] | None = None
+) -> Node:
     """The node with every variable in its text values replaced. Keys are left alone, as Compose does.
 
-    What holds no variable stays the very node that it was.
+    What holds no variable stays the very node that it was. `open_nodes`, from `nodes_with_variables`, spares looking.
     """
-    return _Interpolation(variables, problems).of(node)
+    return _Interpolation(variables, problems, open_nodes).of(node)
+
+
+def nodes_with_variables(node: Node) -> frozenset[int]:
+    """The ids of the nodes that hold a variable, in whatever depth; for as long as the node lives."""
+    found: set[int] = set()
+
+    def is_open(one: Node) -> bool:
+        value = one.value
+        held = "$" in value if isinstance(value, str) else False
+        for child in (*one.entries.values(), *one.elements):
+            held = is_open(child) or held
+        if held:
+            found.add(id(one))
+        return held
+
+    is_open(node)
+    return frozenset(found)
 
 
 class _Interpolation:
     """One walk, with a budget for what the variables may add."""
 
-    def __init__(self, variables: Mapping[str, str], problems: Problems) -> None:
-        self._variables, self._problems = variables, problems
+    def __init__(self, variables: Mapping[str, str], problems: Problems, open_nodes: frozenset[int] | None) -> None:
+        self._variables, self._problems, self._open = variables, problems, open_nodes
         self._longest = max(map(len, variables.values()), default=0)
         self._left = MAX_GROWTH
 
     def of(self, node: Node) -> Node:
+        if self._open is not None and id(node) not in self._open:
+            return node
         value = node.value
         if isinstance(value, str):
             return node._replace(value=self._text(value, node)) if "$" in value else node

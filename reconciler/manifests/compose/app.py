@@ -144,6 +144,9 @@ def _place(service: Node) -> Node:
 def _circles(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
     """Circles of dependencies, no service in two of them; each begins and ends with its first name."""
     left = {name: [one for one in needed if one in needs] for name, needed in sorted(needs.items())}
+    if not any(left[needed] for several in left.values() for needed in several):
+        # What is needed needs nothing: no circle, in most apps of all.
+        return []
     found = []
     while True:
         try:

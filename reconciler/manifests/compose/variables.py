@@ -5,6 +5,7 @@ In the order of Compose: what `environment` says wins over `env_file`, and later
 
 from collections import ChainMap
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from reconciler.errors import ManifestError
 from reconciler.manifests.dotenv import MAX_BYTES as MAX_ENV_BYTES
@@ -42,17 +43,25 @@ def mentioned(document: Node, app: str, tree: Tree) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def resolve(document: Node, app: str, tree: Tree, variables: Mapping[str, str], problems: Problems) -> Node:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The variables of a device; and, where it is known, which nodes of the document hold any, by id."""
+
+    variables: Mapping[str, str]
+    open_nodes: frozenset[int] | None = None
+
+
+def resolve(document: Node, app: str, tree: Tree, scope: Scope, problems: Problems) -> Node:
     """The document, which is in its normal form, without variables."""
-    said = _services(document)
+    said, variables, open_nodes = _services(document), scope.variables, scope.open_nodes
     changed = {
         name: _with_environment(service, _env_files(service, app, tree, variables, problems), variables)
         for name, service in said.items()
     }
     if any(changed[name] is not service for name, service in said.items()):
         services = document.entries["services"]._replace(value=changed)
-        document = document._replace(value={**document.entries, "services": services})
-    return interpolate(document, variables, problems)
+        document, open_nodes = document._replace(value={**document.entries, "services": services}), None
+    return interpolate(document, variables, problems, open_nodes)
 
 
 def _services(document: Node) -> Mapping[str, Node]:
