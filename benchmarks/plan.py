@@ -5,7 +5,7 @@
 The fleet is that of benchmarks/render.py: 10 apps of two services a device, four tiers, two apps with a variable that
 every device sets for itself. Each measurement is a process of its own, from the two trees of files to the text that is
 printed, with reasons. Times are CPU seconds; memory is the most that was resident. Git's part comes on top: reading two
-revisions of 10,000 devices takes it a second or two.
+revisions of 10,000 devices takes it about a second.
 """
 
 import argparse

@@ -26,6 +26,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 # A leading zero is octal to some and decimal to others, so such a number stays the text that it is (`mode: 0440`).
+_FIRST_OF_NUMBERS = "+-.0123456789"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _BASED_INTEGER = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,32}|[0-9]{1,32}\.[0-9]{0,32}|[0-9]{1,32}(?=[eE]))([eE][-+]?[0-9]{1,2})?")
@@ -59,8 +60,8 @@ def resolve(text: str) -> Scalar:
     """What a plain scalar means in the core schema (YAML 1.2.2, section 10.3.2)."""
     if text in _NULL:
         return None
-    if text in _BOOLEANS:
-        return _BOOLEANS[text]
+    if text[0] not in _FIRST_OF_NUMBERS:
+        return _BOOLEANS.get(text, text)
     if _INTEGER.fullmatch(text):
         return int(text)
     if _BASED_INTEGER.fullmatch(text):
