@@ -14,10 +14,11 @@ import reconciler
 from reconciler.agent.config import DEFAULT_PATH, Config, load_config
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.journal import Journal
-from reconciler.agent.loop import Bell, Loop
+from reconciler.agent.loop import Bell, Loop, Passes
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reconcile import Reconciler, Result
 from reconciler.agent.source import Source
+from reconciler.agent.watch import watch
 from reconciler.errors import ConfigError, PermissionDenied, StateError, StateInUse
 from reconciler.model import Report
 from reconciler.model.codec import to_plain
@@ -77,7 +78,9 @@ def _run(options: argparse.Namespace) -> int:
     bell = Bell()
     with journal.locked():
         device = build(config, journal, bell.sleep)
-        loop = Loop(lambda: _log(device.reconcile()), config.interval, config.device, bell)
+        passes = Passes(lambda: _log(device.reconcile()), lambda: _log_healing(device.heal()))
+        loop = Loop(passes, config.interval, config.device, bell)
+        watch(_engine(config).changes, bell.ring_for_change)
         signal.signal(signal.SIGHUP, lambda *_: bell.ring())
         signal.signal(signal.SIGTERM, lambda *_: bell.stop())
         signal.signal(signal.SIGINT, lambda *_: bell.stop())
@@ -140,10 +143,14 @@ def build(config: Config, journal: Journal, sleep: Callable[[float], None] = tim
         config,
         Source(mirror, journal, config.allowed_signers, config.anchor),
         mirror,
-        DockerEngine(config.engine, config.device, config.state / "configs", sleep=sleep),
+        _engine(config, sleep),
         journal,
         Publisher(branch, journal, _identity(config.identity), config.heartbeat),
     )
+
+
+def _engine(config: Config, sleep: Callable[[float], None] = time.sleep) -> DockerEngine:
+    return DockerEngine(config.engine, config.device, config.state / "configs", sleep=sleep)
 
 
 def _identity(path: Path) -> Signer:
@@ -160,6 +167,13 @@ def _log(result: Result) -> None:
     for error in result.errors:
         log.error("%s", error)
     log.info("pass     %s, %d steps, at %s", result.report.phase, len(result.steps), result.report.revisions.trusted)
+
+
+def _log_healing(result: Result) -> Sequence[str]:
+    """The steps. What nobody has to know of is not told: events come in crowds."""
+    if result.steps or result.errors:
+        _log(result)
+    return result.steps
 
 
 def _text(report: Report, is_sent: bool) -> str:

@@ -96,6 +96,18 @@ class DockerEngine:
             self._stored(),
         )
 
+    def changes(self) -> Iterator[str]:
+        """What happens to this device's containers, as it happens, over a connection of its own; it does not end.
+
+        Raises EngineUnavailable when the Engine goes.
+        """
+        with self._errors("listen to it"):
+            api = docker.APIClient(base_url=self._url, version="auto", timeout=TIMEOUT_SECONDS)
+            kinds = {"type": ["container", "network"]}
+            for event in api.events(decode=True, filters=kinds):
+                if change := answers.change(event, self._device):
+                    yield change
+
     def perform(self, step: Step) -> None:
         values = step.service.environment.values() if isinstance(step, CreateContainer) else ()
         with self._errors(f"{step.verb} {step.subject}", values):

@@ -88,6 +88,20 @@ def look(found: Answer, now: float) -> Look:
     )
 
 
+# What can make a container another than it shall be, or its report. `exec_...` is what health checks do all the time.
+_CHANGES = ("create", "start", "die", "destroy", "rename", "pause", "unpause", "update", "oom", "health_status")
+
+
+def change(event: Answer, device: str) -> str:
+    """What an event (GET /events) tells of this device's containers or of networks; nothing, if it concerns neither."""
+    action, actor = str(event["Action"]), event["Actor"]["Attributes"]
+    if event["Type"] == "network":
+        # They carry no labels of ours here, so those of others wake us, too.
+        return f"network {action}" if action in ("disconnect", "connect", "destroy") else ""
+    is_ours = event["Type"] == "container" and actor.get(labels.DEVICE) == device
+    return f"{actor.get('name', '')} {action}" if is_ours and action.partition(":")[0] in _CHANGES else ""
+
+
 def _own_name(names: list[str]) -> str:
     """Its name among those that links to it have added, which are `/OTHER/ALIAS`."""
     return next((name.removeprefix("/") for name in names or () if name.count("/") == 1), "")

@@ -1,4 +1,6 @@
-"""When to reconcile: now, then after each interval, or sooner when somebody nudges."""
+"""When to reconcile: now, then after each interval, or sooner when somebody nudges; and to heal, when the Engine tells
+that something happened to a container.
+"""
 
 import contextlib
 import hashlib
@@ -6,14 +8,22 @@ import logging
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
+from reconciler.agent.fights import Fights
 from reconciler.errors import Interrupted, ReconcilerError
 
 log = logging.getLogger("reconciler")
 
+Result = TypeVar("Result")
+
 # A fleet that started in one second must not poll in one second for ever (decided by name, so tests can repeat it).
 JITTER = 0.1
+# What one act does to the Engine comes as several events, and some of them while it still goes on.
+SETTLE_SECONDS = 0.1
+_NUDGE, _CHANGE = b"n", b"c"
 
 
 def delay(interval: float, device: str, count: int) -> float:
@@ -23,7 +33,7 @@ def delay(interval: float, device: str, count: int) -> float:
 
 
 class Bell:
-    """Wakes who waits. It is rung from signal handlers, so it takes no lock: a pipe is all there is."""
+    """Wakes who waits. It is rung from signal handlers and threads, so it takes no lock: a pipe is all there is."""
 
     def __init__(self) -> None:
         self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -31,19 +41,24 @@ class Bell:
 
     def ring(self) -> None:
         """Do not wait out the interval."""
-        with contextlib.suppress(BlockingIOError):  # full: it has been rung often enough
-            os.write(self._writing, b"\0")
+        self._write(_NUDGE)
+
+    def ring_for_change(self) -> None:
+        """Something happened to a container: heal, but do not ask Git sooner for it."""
+        self._write(_CHANGE)
 
     def stop(self) -> None:
         """End as soon as no step is under way."""
         self.stopped = True
         self.ring()
 
-    def wait(self, seconds: float) -> None:
-        """Until somebody rings, at most so long."""
-        if not self.stopped and select.select([self._reading], [], [], seconds)[0]:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._reading, 4096)
+    def wait(self, seconds: float) -> bool:
+        """Until somebody rings, at most so long. Was it rung for changes alone?"""
+        if self.stopped or not select.select([self._reading], [], [], max(0.0, seconds))[0]:
+            return False
+        with contextlib.suppress(BlockingIOError):
+            return _NUDGE not in os.read(self._reading, 4096)
+        return False
 
     def sleep(self, seconds: float) -> None:
         """Sleep while a step waits for a container. Raises Interrupted when the agent is to stop."""
@@ -51,25 +66,62 @@ class Bell:
             raise Interrupted("stopped while waiting for a container", advice="the next start goes on")
         time.sleep(seconds)
 
+    def _write(self, word: bytes) -> None:
+        with contextlib.suppress(BlockingIOError):  # full: it has been rung often enough
+            os.write(self._writing, word)
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """What the loop calls. `heal` tells the steps that it did."""
+
+    reconcile: Callable[[], None]
+    heal: Callable[[], Sequence[str]]
+
 
 class Loop:
-    """Calls `reconcile` until it is stopped. An error ends a pass, never the loop."""
+    """Calls `reconcile` at each interval, and `heal` between. An error ends a pass, never the loop."""
 
-    def __init__(self, reconcile: Callable[[], None], interval: float, device: str, bell: Bell) -> None:
-        self._reconcile, self._interval, self._device, self._bell = reconcile, interval, device, bell
+    def __init__(
+        self, passes: Passes, interval: float, device: str, bell: Bell, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._passes, self._interval, self._device, self._bell, self._clock = passes, interval, device, bell, clock
+        self._fights = Fights()
 
     def run(self) -> None:
         count = 0
         while not self._bell.stopped:
-            self._pass()
+            _guarded(self._passes.reconcile)
             count += 1
-            self._bell.wait(delay(self._interval, self._device, count))
+            self._between(self._clock() + delay(self._interval, self._device, count))
 
-    def _pass(self) -> None:
-        try:
-            self._reconcile()
-        except ReconcilerError as error:
-            log.error("%s", error)
-        except Exception:
-            # The outermost guard: a device in the field must try again, whatever we got wrong.
-            log.exception("a defect of the reconciler; the next pass tries again")
+    def _between(self, until: float) -> None:
+        """Heal what changes, until it is time to ask Git again or somebody nudges."""
+        while (left := until - self._clock()) > 0 and self._bell.wait(left):
+            gap = self._fights.gap(self._clock())
+            if gap:
+                log.warning(
+                    "fight    %s: %d times within a minute; waiting %g s", *self._fights.worst(self._clock()), gap
+                )
+            if self._pause(min(max(gap, SETTLE_SECONDS), left)):
+                return
+            self._fights.note(_guarded(self._passes.heal) or (), self._clock())
+
+    def _pause(self, seconds: float) -> bool:
+        """Let things settle; a nudge ends it, and is told."""
+        end = self._clock() + seconds
+        while (left := end - self._clock()) > 0:
+            if not self._bell.wait(left) and self._clock() < end:
+                return True
+        return self._bell.stopped
+
+
+def _guarded(act: Callable[[], Result]) -> Result | None:
+    try:
+        return act()
+    except ReconcilerError as error:
+        log.error("%s", error)
+    except Exception:
+        # The outermost guard: a device in the field must try again, whatever we got wrong.
+        log.exception("a defect of the reconciler; the next pass tries again")
+    return None

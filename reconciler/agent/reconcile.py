@@ -15,7 +15,7 @@ from reconciler.agent.journal import Journal, Trusted
 from reconciler.agent.last_good import admitted, choose, chosen_state
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reporting import Pass, compose_report
-from reconciler.agent.source import Source
+from reconciler.agent.source import Obtained, Source
 from reconciler.errors import (
     EngineError,
     ManifestError,
@@ -66,12 +66,20 @@ class Reconciler:
     ) -> None:
         self._config, self._source, self._mirror = config, source, mirror
         self._engine, self._journal, self._publisher, self._clock = engine, journal, publisher, clock
+        self._known: tuple[Obtained, Rendered] | None = None
 
     def reconcile(self) -> Result:
         """Bring the device to the newest trusted revision, and report how it went."""
         now = self._clock()
         obtained = self._source.obtain(now)
-        rendered = self._render(obtained.trusted)
+        self._known = obtained, self._render(obtained.trusted)
+        return self._pass(*self._known, now)
+
+    def heal(self) -> Result:
+        """The same, with what was obtained last: Git is not asked."""
+        return self._pass(*self._known, self._clock()) if self._known else self.reconcile()
+
+    def _pass(self, obtained: Obtained, rendered: Rendered, now: datetime) -> Result:
         revision = self._revision(obtained.trusted)
         converged, stopped_by = self._converge(rendered, revision, now.timestamp())
         found = Pass(

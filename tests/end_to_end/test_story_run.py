@@ -80,3 +80,15 @@ def test_a_second_reconciler_on_the_same_state_is_refused_until_the_first_is_dea
             assert f"{story.device.state / 'lock'}: another reconciler is at work on this state" in done.stderr
     with service(story):
         assert story.seen() == before
+
+
+def test_what_happens_to_a_container_is_healed_at_once_without_asking_git(story: Story) -> None:
+    story.settings("interval: 2s", "interval: 10m")
+    story.app("web", "one")
+    story.push("The first version")
+    with service(story):
+        # The next look at Git is ten minutes away.
+        for act in ("kill", "stop", "pause", "remove"):
+            container = story.container("web")
+            container.remove(force=True) if act == "remove" else getattr(container, act)()
+            wait_until(lambda: shows(story, "one"), PATIENCE, f"healing after {act}")

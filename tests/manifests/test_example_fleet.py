@@ -128,6 +128,8 @@ def test_a_device_needs_no_file_of_another_device() -> None:
 def test_every_process_says_the_same_bytes(tmp_path: Path) -> None:
     write_broken_fleet(tmp_path)
     whole = {said_by_a_process(EXAMPLE, seed, *DEVICES) for seed in ("0", "1", "12345")}
+    # A locale of ASCII, as cron and systemd have it, and one of another language where it is installed.
+    whole |= {said_by_a_process(EXAMPLE, "0", *DEVICES, locale=locale) for locale in ("C", "tr_TR.UTF-8")}
     broken = {said_by_a_process(tmp_path, seed, "press-0041") for seed in ("0", "1", "2", "3", "12345")}
     assert len(whole) == 1
     assert len(broken) == 1
@@ -173,11 +175,12 @@ def write_broken_fleet(folder: Path) -> None:
             file.write_bytes(data)
 
 
-def said_by_a_process(folder: Path, hash_seed: str, *devices: str) -> bytes:
+def said_by_a_process(folder: Path, hash_seed: str, *devices: str, locale: str = "C.UTF-8") -> bytes:
+    ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} if locale == "C" else {}
     return subprocess.run(
         [sys.executable, "-c", PRINT, str(folder), *devices],
         cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "LC_ALL": locale, **ascii_only},
         capture_output=True,
         check=True,
     ).stdout

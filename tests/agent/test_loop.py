@@ -1,0 +1,135 @@
+"""When a device asks Git, when it heals, and how long it leaves alone what somebody undoes. Time is a script here."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from reconciler.agent.engine_answers import change
+from reconciler.agent.fights import MOST_SECONDS, PATIENCE, Fights
+from reconciler.agent.loop import SETTLE_SECONDS, Loop, Passes, delay
+from reconciler.errors import EngineUnavailable
+
+INTERVAL = 60.0
+
+
+@dataclass
+class Script:
+    """A clock, and a bell that is rung at these times: `c` for a change, `n` for a nudge."""
+
+    rings: list[tuple[float, str]]
+    end: float
+    now: float = 0.0
+    told: list[tuple[str, float]] = field(default_factory=list)
+    steps: tuple[str, ...] = ()
+
+    def clock(self) -> float:
+        return self.now
+
+    @property
+    def stopped(self) -> bool:
+        return self.now >= self.end
+
+    def wait(self, seconds: float) -> bool:
+        until = self.now + max(0.0, seconds)
+        if self.rings and self.rings[0][0] <= until:
+            at, kind = self.rings.pop(0)
+            self.now = max(self.now, at)
+            return kind == "c"
+        self.now = until
+        return False
+
+    def reconcile(self) -> None:
+        self.told.append(("reconcile", round(self.now, 3)))
+
+    def heal(self) -> tuple[str, ...]:
+        self.told.append(("heal", round(self.now, 3)))
+        return self.steps
+
+    def run(self) -> list[tuple[str, float]]:
+        Loop(Passes(self.reconcile, self.heal), INTERVAL, "press", self, self.clock).run()  # type: ignore[arg-type]
+        return self.told
+
+
+def test_without_a_word_git_is_asked_at_each_interval() -> None:
+    first = delay(INTERVAL, "press", 1)
+    second = first + delay(INTERVAL, "press", 2)
+    assert Script([], 130).run() == [
+        ("reconcile", 0.0),
+        ("reconcile", round(first, 3)),
+        ("reconcile", round(second, 3)),
+    ]
+
+
+def test_a_change_is_healed_at_once_and_git_is_not_asked_sooner() -> None:
+    told = Script([(10.0, "c")], 61).run()
+    assert told[:2] == [("reconcile", 0.0), ("heal", 10.0 + SETTLE_SECONDS)]
+    assert told[2] == ("reconcile", round(delay(INTERVAL, "press", 1), 3))
+
+
+def test_a_crowd_of_events_is_one_healing() -> None:
+    told = Script([(10.0, "c"), (10.01, "c"), (10.05, "c")], 20).run()
+    assert told == [("reconcile", 0.0), ("heal", 10.0 + SETTLE_SECONDS)]
+
+
+@pytest.mark.parametrize("rings", [[(10.0, "n")], [(9.95, "c"), (10.0, "n")]], ids=["alone", "while things settle"])
+def test_a_nudge_asks_git(rings: list[tuple[float, str]]) -> None:
+    assert Script(rings, 20).run() == [("reconcile", 0.0), ("reconcile", 10.0)]
+
+
+def test_who_undoes_what_we_do_is_left_alone_for_longer_and_longer() -> None:
+    script = Script([(float(second), "c") for second in range(1, 50)], 50, steps=("start shop/web was stopped",))
+    healed = [at for word, at in script.run() if word == "heal"]
+    gaps = [round(later - earlier) for earlier, later in pairwise(healed)]
+    assert gaps[:PATIENCE] == [1, 1, 1]
+    assert gaps[PATIENCE:] == sorted(gaps[PATIENCE:])
+    assert gaps[-1] >= 8
+
+
+def test_a_healing_that_finds_nothing_is_no_fight() -> None:
+    script = Script([(float(second), "c") for second in range(1, 20)], 20)
+    assert len([word for word, _ in script.run() if word == "heal"]) == 19
+
+
+def test_an_error_ends_a_healing_and_not_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script([(1.0, "c"), (2.0, "c")], 10)
+
+    def fails() -> tuple[str, ...]:
+        script.heal()
+        raise EngineUnavailable("no Docker Engine answers") if len(script.told) == 2 else ZeroDivisionError
+
+    Loop(Passes(script.reconcile, fails), INTERVAL, "press", script, script.clock).run()  # type: ignore[arg-type]
+    assert [word for word, _ in script.told] == ["reconcile", "heal", "heal"]
+    assert "no Docker Engine answers" in caplog.text
+    assert "a defect of the reconciler" in caplog.text
+
+
+def test_a_fight_is_forgotten_after_a_minute() -> None:
+    fights = Fights()
+    for second in range(20):
+        fights.note(["start web", "wait web"], float(second))
+    assert fights.gap(20.0) == MOST_SECONDS
+    assert fights.worst(20.0)[1] == 20
+    assert fights.gap(100.0) == 0.0
+    assert fights.worst(100.0) == ("", 0)
+
+
+OURS = {"fleet.device": "press", "name": "shop-web-1"}
+EVENTS = [
+    ({"Type": "container", "Action": "die", "Actor": {"Attributes": OURS}}, "shop-web-1 die"),
+    ({"Type": "container", "Action": "health_status: unhealthy", "Actor": {"Attributes": OURS}}, "shop-web-1 health"),
+    ({"Type": "container", "Action": "exec_start: wget", "Actor": {"Attributes": OURS}}, ""),
+    ({"Type": "container", "Action": "die", "Actor": {"Attributes": {"fleet.device": "other"}}}, ""),
+    ({"Type": "container", "Action": "die", "Actor": {"Attributes": {}}}, ""),
+    (
+        {"Type": "network", "Action": "disconnect", "Actor": {"Attributes": {"name": "shop_default"}}},
+        "network disconnect",
+    ),
+    ({"Type": "network", "Action": "create", "Actor": {"Attributes": {}}}, ""),
+]
+
+
+@pytest.mark.parametrize(("event", "told"), EVENTS)
+def test_events_that_concern_the_device_wake_it(event: dict[str, object], told: str) -> None:
+    assert change(event, "press").startswith(told)
+    assert bool(change(event, "press")) == bool(told)
