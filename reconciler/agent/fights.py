@@ -16,8 +16,8 @@ class Fights:
         self._done: deque[tuple[float, str]] = deque()
 
     def note(self, steps: Iterable[str], now: float) -> None:
-        """These steps were done, each told with its subject and its cause."""
-        self._done.extend((now, step) for step in steps)
+        """These steps were done, each told as a plan tells it: verb, subject, cause. A wait undoes nothing."""
+        self._done.extend((now, step) for step in steps if step.partition(" ")[0] != "wait")
 
     def worst(self, now: float) -> tuple[str, int]:
         """The step that came back most often within the window, and how often."""

@@ -104,6 +104,13 @@ def test_an_error_ends_a_healing_and_not_the_loop(caplog: pytest.LogCaptureFixtu
     assert "a defect of the reconciler" in caplog.text
 
 
+def test_waiting_is_no_fight() -> None:
+    fights = Fights()
+    for second in range(20):
+        fights.note(["wait       shop/web                     started"], float(second))
+    assert fights.gap(20.0) == 0.0
+
+
 def test_a_fight_is_forgotten_after_a_minute() -> None:
     fights = Fights()
     for second in range(20):
