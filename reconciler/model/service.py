@@ -167,6 +167,12 @@ class Update:
     # Seconds that a service without a health check must run before it counts as well.
     # Swarm's default; smaller misses programs that fail after reading their configuration.
     monitor: float = 5.0
+    # `start-first` runs both until the new one is well; `stop-first` stops the old one first, and keeps it.
+    order: str = "stop-first"
+
+    @property
+    def starts_first(self) -> bool:
+        return self.order == "start-first"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from reconciler.model import App, Container, DesiredState, ObservedState
-from reconciler.planning.service_plan import PREVIOUS, must_stop, set_aside
+from reconciler.planning.draft import PREVIOUS, must_stop, set_aside
 from reconciler.planning.steps import RemoveContainer, RemoveNetwork, RenameContainer, Step, StopContainer
 
 _GONE = "no longer in the Compose file"

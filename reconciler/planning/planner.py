@@ -119,7 +119,8 @@ def _app_steps(app: App, observed: ObservedState) -> list[Step]:
             steps += _waits_before(app, service, plans, seen, waited)
         steps += plan.steps
         if plan.replaces:
-            steps.append(_await_healthy(app, service, plan.address, "before what it replaces is removed"))
+            if not plan.is_awaited:
+                steps.append(_await_healthy(app, service, plan.address, "before what it replaces is removed"))
             waited[service.name, Condition.HEALTHY] = True
     for service in ordered:
         plan = plans[service.name]

@@ -217,7 +217,7 @@ def test_the_index_promises_nothing_that_is_refused_today() -> None:
     later = {key for key, why in compose_service._REFUSED.items() if why == compose_service._LATER}
     (row,) = [line for line in told.split("\n") if "`blkio_config`" in line]
     assert quoted(row) == later
-    for refused in ("scale: 2", "deploy: {replicas: 2}", "deploy: {update_config: {order: start-first}}"):
+    for refused in ("scale: 2", "deploy: {replicas: 2}"):
         assert rendered({"apps/a/compose.yaml": f"services: {{s: {{image: i, {refused}}}}}"}).problems, refused
     device = textwrap.dedent("""\
         {apiVersion: fleet/v1, kind: Device, metadata: {name: d}, spec: {suspend: {until: x}}}""")

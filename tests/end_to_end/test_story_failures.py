@@ -116,3 +116,28 @@ def test_an_app_that_gets_unwell_later_is_told(story: Story) -> None:
     assert (told.phase, told.app("web")["phase"]) == ("Degraded", "Degraded")
     assert told.app("web")["message"] == "serve is unhealthy"
     assert story.seen() == before
+
+
+def test_with_start_first_the_old_one_serves_until_the_new_one_is_well(story: Story) -> None:
+    first = {"deploy": {"update_config": {"order": "start-first"}}}
+    story.app("web", "one", **first)
+    story.push("The good version")
+    story.converge()
+    before, web = story.seen(), story.container_name("web")
+
+    story.app("web", "sick", **first)
+    story.push("A version that never gets well")
+    done = story.once()
+    assert done.returncode == 22
+    assert "is unhealthy" in done.stderr
+    assert story.seen() == before, "the old one was never touched, and nothing is left of the new one"
+    assert story.report().phase == "RolledBack"
+
+    story.app("web", "two", **first)
+    story.push("A mended version")
+    steps = story.converge().stdout
+    assert steps.index("before the old one stops") < steps.index("stop "), steps
+    after = story.seen()
+    assert after.keys() == before.keys()
+    assert (after[web].image, after[web].state) == (story.images["two"], "running")
+    assert story.once().stdout == "nothing to do\n"

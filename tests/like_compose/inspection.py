@@ -86,6 +86,9 @@ def _container(told: Plain, files: str) -> Leaves:
     for key in ("Mounts", "Binds"):
         host[key] = [one for one in host.get(key) or [] if not _is_file(one, files)]
     told["Mounts"] = [one for one in told["Mounts"] if not _is_file(one, files)]
+    for mount in told["Mounts"]:
+        if mount["Type"] == "volume":
+            mount["Source"] = ""  # where the Engine keeps it
     return dict(_kept(told))
 
 

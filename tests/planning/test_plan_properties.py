@@ -23,6 +23,7 @@ from reconciler.model import (
     Mount,
     Network,
     Service,
+    Update,
     Volume,
 )
 from reconciler.planning import (
@@ -30,6 +31,7 @@ from reconciler.planning import (
     AwaitHealthy,
     Plan,
     PullImage,
+    RemoveNetwork,
     StartContainer,
     Step,
     StopContainer,
@@ -64,6 +66,7 @@ def apps(draw: st.DrawFn, name: str) -> App:
                 f"{key}:{draw(st.integers(1, 3))}",
                 f"{name}-{key}-1",
                 restart=draw(st.sampled_from(["no", "always"])),
+                update=Update(order=draw(st.sampled_from(["stop-first", "start-first"]))),
                 environment={"COLOUR": draw(st.sampled_from(["red", "blue"]))},
                 networks=tuple(Attachment(f"{name}_{network}") for network in networks),
                 mounts=data + draw(st.sampled_from([(), (Mount("config", "/menu", config.digest),)])),
@@ -142,6 +145,25 @@ def test_a_plan_succeeds_and_leaves_nothing_to_do(engine: FakeEngine, wanted: De
     assert volumes <= set(engine.volumes)
     names = {service.container_name for app in wanted.apps for service in app.services}
     assert {box.name for box in engine.boxes.values() if box.device} == names
+
+
+@often
+@given(devices(), fleets())
+def test_start_first_leaves_no_moment_with_neither(engine: FakeEngine, wanted: DesiredState) -> None:
+    services = [(app.name, s) for app in wanted.apps for s in app.services if s.update.starts_first and not s.lives_in]
+    # A network that is made anew stops everybody on it; nothing can be started beside.
+    if any(isinstance(step, RemoveNetwork) for step in plan_of(wanted, engine)):
+        return
+
+    def serving(app: str, service: Service) -> bool:
+        mine = [b for b in engine.boxes.values() if (b.app, b.service.name, b.device) == (app, service.name, DEVICE)]
+        return any(box.state == "running" for box in mine)
+
+    had = [(app, service) for app, service in services if serving(app, service)]
+    for step in plan_of(wanted, engine):
+        engine.perform(step)
+        for app, service in had:
+            assert serving(app, service), f"after {step}"
 
 
 @often

@@ -199,14 +199,16 @@ def _restart_policy(node: Node, problems: Problems) -> dict[str, Any]:
 
 
 def _update_config(node: Node, problems: Problems) -> Update:
-    """`deploy.update_config`: what of it is not the default way of replacing is refused, never ignored."""
+    """`deploy.update_config`: what of it we do not do is refused, never ignored."""
     known = ("order", "monitor", "failure_action", "parallelism", "delay", "max_failure_ratio")
     check_keys(node, known, "`update_config`", problems)
     fields = mapping(node, "update_config", problems)
-    only = {"order": "stop-first", "failure_action": "rollback"}
-    for key, wanted in only.items():
-        if key in fields and text(fields[key], key, problems) != wanted:
-            problems.add(fields[key].place, f"`{key}` is not {wanted}", f"this version supports only `{key}: {wanted}`")
+    order = text(fields["order"], "order", problems) if "order" in fields else "stop-first"
+    if order not in ("stop-first", "start-first"):
+        problems.add(fields["order"].place, f"`order` is {order!r}", "use stop-first or start-first")
+    if "failure_action" in fields and text(fields["failure_action"], "failure_action", problems) != "rollback":
+        advice = "this version supports only `failure_action: rollback`"
+        problems.add(fields["failure_action"].place, "`failure_action` is not rollback", advice)
     # These tell how several containers of one service follow each other; here each service has one.
     if "parallelism" in fields:
         integer(fields["parallelism"], "parallelism", problems)
@@ -214,4 +216,5 @@ def _update_config(node: Node, problems: Problems) -> Update:
         seconds(fields["delay"], "delay", problems)
     if "max_failure_ratio" in fields and number(fields["max_failure_ratio"], "max_failure_ratio", problems) >= 1:
         problems.add(fields["max_failure_ratio"].place, "`max_failure_ratio` is 1 or more", "write less than 1")
-    return Update(seconds(fields["monitor"], "monitor", problems)) if "monitor" in fields else Update()
+    monitor = seconds(fields["monitor"], "monitor", problems) if "monitor" in fields else Update().monitor
+    return Update(monitor, order)

@@ -128,7 +128,9 @@ def parse_service(
     mounts, stored = _mounts(name, node, fields, declared, problems)
     read.setdefault("image", "")
     container = _container_name(app, name, fields, problems)
-    return Service(name=name, container_name=container, ports=found, mounts=mounts, **read), stored
+    service = Service(name=name, container_name=container, ports=found, mounts=mounts, **read)
+    _check_start_first(service, node, problems)
+    return service, stored
 
 
 def _mounts(
@@ -144,6 +146,24 @@ def _mounts(
     targets = [*(mount.target for mount in mounts), *(entry.partition(":")[0] for entry in memory)]
     _check_targets(node, name, targets, problems)
     return mounts, stored
+
+
+def _check_start_first(service: Service, node: Node, problems: Problems) -> None:
+    """Two containers of one service cannot have what is there once."""
+    if not service.update.starts_first:
+        return
+    once = {
+        "a published port": any(
+            port.published not in ("", "-") and "-" not in port.published for port in service.ports
+        ),
+        "a fixed address": any(one.ipv4_address or one.ipv6_address or one.mac_address for one in service.networks),
+        "a MAC address": bool(service.mac_address),
+        "the network of the device": service.network_mode == "host",
+    }
+    for what, is_there in once.items():
+        if is_there:
+            advice = "remove it, or use `order: stop-first`"
+            problems.add(node.key, f"`{service.name}` has {what}, and `order: start-first` runs two of it", advice)
 
 
 def _container_name(app: str, service: str, fields: Mapping[str, Node], problems: Problems) -> str:

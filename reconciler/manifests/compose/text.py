@@ -117,7 +117,7 @@ def _restart(service: Service) -> str:
 def _deploy(service: Service) -> dict[str, Plain]:
     found: dict[str, Plain] = {}
     if service.update != _DEFAULT_UPDATE:
-        found["update_config"] = {"monitor": duration(service.update.monitor)}
+        found["update_config"] = {"monitor": duration(service.update.monitor), "order": service.update.order}
     if service.device_requests:
         requests = [device_request(one) for one in service.device_requests]
         found["resources"] = {"reservations": {"devices": requests}}
