@@ -13,6 +13,7 @@ from reconciler.manifests import (
     Problems,
     check_keys,
     is_grant,
+    listed,
     mapping,
     parse,
     seconds,
@@ -124,14 +125,16 @@ def _anchor(trust: Node, problems: Problems) -> str:
 
 
 def _allowed(admission: Node, problems: Problems) -> frozenset[str]:
-    listed = admission.entries.get("allow", Node((), admission.place, admission.place))
-    if not listed.is_list:
-        problems.expected(listed, "allow", "a list")
-    for element in listed.elements:
-        if not is_grant(text(element, "allow", problems)):
-            advice = f"known are {EVERYTHING}, {', '.join(CAPABILITIES)}, each perhaps with `:VALUE`"
-            problems.add(element.place, f"{text(element, 'allow', problems)!r} grants nothing", advice)
-    return frozenset(text(element, "allow", problems) for element in listed.elements)
+    written = admission.entries.get("allow", Node((), admission.place, admission.place))
+    return frozenset(listed(written, "allow", problems, _grant))
+
+
+def _grant(node: Node, name: str, problems: Problems) -> str:
+    grant = text(node, name, problems)
+    if grant and not is_grant(grant):
+        advice = f"known are {EVERYTHING}, {', '.join(CAPABILITIES)}, each perhaps with `:VALUE`"
+        problems.add(node.place, f"{grant!r} grants nothing", advice)
+    return grant
 
 
 def _section(node: Node, key: str, allowed: tuple[str, ...], problems: Problems) -> Node:

@@ -270,7 +270,7 @@ class DockerEngine:
                 raise PermissionDenied("may not talk to the Docker Engine", where=self._url, advice=advice) from error
             advice = "start it (systemctl start docker), or set `engine` to where it is"
             raise EngineUnavailable("no Docker Engine answers", where=self._url, advice=advice) from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EngineError(
                 f"cannot {doing}: an answer that is none of the API's: {error!r}", where=self._url
             ) from error

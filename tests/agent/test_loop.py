@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.engine_answers import change
 from reconciler.agent.fights import MOST_SECONDS, PATIENCE, Fights
 from reconciler.agent.loop import SETTLE_SECONDS, Loop, Passes, delay
-from reconciler.errors import EngineUnavailable
+from reconciler.errors import EngineError, EngineUnavailable
 
 INTERVAL = 60.0
 
@@ -140,3 +142,17 @@ EVENTS = [
 def test_events_that_concern_the_device_wake_it(event: dict[str, object], told: str) -> None:
     assert change(event, "press").startswith(told)
     assert bool(change(event, "press")) == bool(told)
+
+
+@pytest.mark.parametrize("actor", [None, [], {}, {"Attributes": None}, {"Attributes": []}])
+def test_an_event_that_is_none_of_the_apis_is_an_error_that_the_listener_outlives(
+    actor: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Api:
+        def events(self, **_: object) -> list[object]:
+            return [{"Type": "container", "Action": "die", "Actor": actor}]
+
+    monkeypatch.setattr("docker.APIClient", lambda **_: Api())
+    engine = DockerEngine("unix:///run/none.sock", "press", tmp_path)
+    with pytest.raises(EngineError, match="none of the API's"):
+        next(engine.changes())

@@ -54,6 +54,14 @@ def test_devices_with_equal_plans_stand_together_and_the_others_apart(desk: Flee
     assert [line for line in lines if line.startswith("  on ")] == ["  on d1, d2", "  on d3"]
 
 
+def test_a_service_that_restarts_with_its_dependency_stands_in_the_headline(desk: FleetDesk) -> None:
+    needs = "    depends_on: {web: {condition: service_started, restart: true}}\n"
+    desk.commit({**SMALL, "apps/web/compose.yaml": f"{WEB}  view:\n    image: busybox:1.36\n{needs}"})
+    desk.edit("apps/web/compose.yaml", "low", "high")
+    head = desk.fleet("plan", "HEAD").lines[0]
+    assert head == "3 devices: web/web environment changed, replaced; web/view restarted"
+
+
 def test_many_devices_are_named_by_the_first_and_counted(desk: FleetDesk) -> None:
     desk.commit({**SMALL, **{f"devices/e{n:02}.yaml": device(f"e{n:02}") for n in range(10)}})
     desk.edit("apps/web/compose.yaml", "low", "high")
