@@ -55,7 +55,7 @@ class Previews:
         self._comparison, self._moves = Comparison(before, after), Moves(before, after)
         self._told: dict[str, Plan] = {}
         self._alike: list[tuple[tuple[Shape, Shape], Plan]] = []
-        self._plans: dict[tuple[int, ...], tuple[tuple[App, ...], Plan]] = {}
+        self._plans: dict[Shape, tuple[tuple[App, ...], Plan]] = {}
 
     def names(self) -> list[str]:
         """Every device. Raises ManifestError when those of the new revision cannot be told."""
@@ -102,7 +102,7 @@ class Previews:
     def _plan(self, old: DesiredState, new: DesiredState) -> Plan:
         """Raises EmptyDesiredState. Most devices are asked to go from the same apps to the same apps."""
         kept = (*old.apps, *new.apps)
-        key = (len(old.apps), len(new.untouched), new.allow_empty, *map(id, kept))
+        key = (len(old.apps), new.untouched, new.allow_empty, *map(id, kept))
         if key not in self._plans:
             if len(self._plans) >= _MAX_REMEMBERED:
                 self._plans.clear()

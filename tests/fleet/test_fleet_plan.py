@@ -62,6 +62,29 @@ def test_a_service_that_restarts_with_its_dependency_stands_in_the_headline(desk
     assert head == "3 devices: web/web environment changed, replaced; web/view restarted"
 
 
+def test_devices_that_hold_different_apps_have_plans_of_their_own(desk: FleetDesk) -> None:
+    """Both ran the same and shall run nothing more; what is held on one is removed on the other."""
+    apps = {f"apps/{app}/compose.yaml": WEB.replace("TITLE:-none", f"{app.upper()}:?") for app in "xy"}
+    fleet = {path: content for path, content in SMALL.items() if not path.startswith("devices/")}
+    both = "variables: {X: same, Y: same}"
+    north, south = "selector: {matchLabels: {site: north}}\n", "selector: {matchLabels: {site: south}}\n"
+    sites = {"layers/site/north.yaml": layer("north", north + "apps: [x, y]")}
+    sites["layers/site/south.yaml"] = layer("south", south + "apps: [x, y]")
+    devices = {"devices/d1.yaml": device("d1", both), "devices/d3.yaml": device("d3", both, "site: south")}
+    desk.commit({**fleet, **apps, **sites, **devices})
+    desk.lay(
+        {
+            "layers/site/north.yaml": layer("north", north + "apps: [x]"),
+            "layers/site/south.yaml": layer("south", south + "apps: [y]"),
+            "devices/d1.yaml": device("d1", "variables: {Y: same}"),
+            "devices/d3.yaml": device("d3", "variables: {X: same}", "site: south"),
+        }
+    )
+    found = steps(desk, "HEAD")
+    assert "remove y/web" in found["d1"] and "remove x/web" in found["d3"]
+    assert not any("x/web" in step for step in found["d1"]) and not any("y/web" in step for step in found["d3"])
+
+
 def test_many_devices_are_named_by_the_first_and_counted(desk: FleetDesk) -> None:
     desk.commit({**SMALL, **{f"devices/e{n:02}.yaml": device(f"e{n:02}") for n in range(10)}})
     desk.edit("apps/web/compose.yaml", "low", "high")
