@@ -9,8 +9,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_PLACES = 32
-_FIRST = 200  # 10.200.0.0/16 for the first, and so on; not what Docker or home routers take
+PLACES = 32
+# 10.202.0.0/16 for the first, and so on; not what Docker or home routers take, nor 10.201, from which projects of the
+# tests write addresses.
+_FIRST = 202
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,13 @@ def slot() -> Iterator[Slot]:
 def _take() -> Slot:
     folder = Path(tempfile.gettempdir()) / "lab-engines"
     folder.mkdir(exist_ok=True)
-    for number in range(_PLACES):
+    for number in range(PLACES):
         lock = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return Slot(number, lock)
         os.close(lock)
-    raise RuntimeError(f"{_PLACES} Engines of the lab run already; see {folder}")
+    raise RuntimeError(f"{PLACES} Engines of the lab run already; see {folder}")
 
 
 def _remove_bridge(place: Slot) -> None:
