@@ -70,8 +70,8 @@ def _remove_bridge(place: Slot) -> None:
             # The Engine leaves the rules of its default bridge behind.
             if place.bridge in rule.split() and rule.startswith("-A "):
                 _run("iptables", "--wait", "-t", table, "-D", *rule.split()[1:])
-    if Path(f"/sys/class/net/{place.bridge}").exists():
-        _run("busybox", "ip", "link", "del", place.bridge)
+    # Not asked whether it is there: /sys shows the network namespace that it was mounted in, not ours.
+    _run("busybox", "ip", "link", "del", place.bridge)
 
 
 def _ip(*args: str) -> None:
