@@ -20,15 +20,24 @@ DIFFERENCES = {
     r"Config/Env/[^=]*": "a variable that nobody sets: Compose takes it away from the image, we leave it",
     r"Labels/(fleet|com\.docker\.compose)\..*": "likewise, of networks and volumes",
 }
+# Of one project alone: its name -> where, and why.
+DIFFERENCES_OF = {
+    "volumes-as-binds-in-the-long-form": (
+        r"shop-web-1/(HostConfig/Binds/2|HostConfig/Mounts/~host~var-tmp/.*|Mounts/~host~var-tmp/Mode)",
+        "`selinux` in the long form: Compose drops it, we ask the Engine for the label as in the short form",
+    ),
+}
 # What says where and when, and not what.
 _OF_THE_MACHINE = re.compile(
-    r"(Id|Created|CreatedAt|Path|Args.*|LogPath|HostnamePath|HostsPath|ResolvConfPath|GraphDriver.*|State.*|Name|Driver|"
+    r"(Id|Created|CreatedAt|Path|Args.*|LogPath|HostnamePath|HostsPath|ResolvConfPath|GraphDriver.*|State.*|Name|"
     r"Image|Platform|ImageManifestDescriptor.*|Mountpoint|Scope|Containers.*|Status.*|"
     r"Config/Hostname|Config/Image|"
     r"NetworkSettings/(?!Networks/).*|"
     r"NetworkSettings/Networks/[^/]*/(NetworkID|EndpointID|Gateway|IPAddress|IPPrefixLen|IPv6Gateway|"
     r"GlobalIPv6Address|GlobalIPv6PrefixLen|DNSNames.*))"
 )
+# What is so where nobody says anything. Some of it, only Engine 28 shows.
+_UNSAID = (("EnableIPv4", True), ("Driver", "bridge"), ("Driver", "local"))
 _ID = re.compile(r"[0-9a-f]{64}")
 _BY_NAME = ("Target", "Destination", "Name", "PathInContainer", "Subnet")
 _BUILT_IN = ("bridge", "host", "none")
@@ -60,6 +69,12 @@ def shown(client: docker.DockerClient, names: Mapping[str, set[str]], files: str
     return found
 
 
+def comparable(leaves: Leaves, project: str) -> Leaves:
+    """All leaves but those in which this project may differ."""
+    pattern, _ = DIFFERENCES_OF.get(project, ("", ""))
+    return {way: leaf for way, leaf in leaves.items() if not re.fullmatch(pattern, way)}
+
+
 def bare_container(client: docker.DockerClient, image: str) -> Leaves:
     """What any container has."""
     made = client.containers.create(image, ["sleep", "3600"])
@@ -73,6 +88,9 @@ def _container(told: Plain, files: str) -> Leaves:
     host, config = told["HostConfig"], told["Config"]
     if host["LogConfig"] == _OUR_LOGS:
         host["LogConfig"] = _NO_LOGS_SAID
+    told["Driver"] = ""  # of the Engine's storage
+    # All or none; how many they are depends on the machine's processors.
+    host["MaskedPaths"] = bool(host["MaskedPaths"])
     for device in host["Devices"] or []:
         # The Engine's own default.
         device["CgroupPermissions"] = device["CgroupPermissions"] or "rwm"
@@ -105,7 +123,8 @@ def _network(told: Plain) -> Plain:
 
 def _kept(told: Plain) -> Iterator[tuple[str, Plain]]:
     for way, leaf in _leaves(_in_order(told)):
-        if not _OF_THE_MACHINE.fullmatch(way) and not any(re.fullmatch(pattern, way) for pattern in DIFFERENCES):
+        is_unsaid = (way, leaf) in _UNSAID or (way.endswith("/GwPriority") and leaf == 0)
+        if not (is_unsaid or _OF_THE_MACHINE.fullmatch(way) or any(re.fullmatch(one, way) for one in DIFFERENCES)):
             yield way, leaf
 
 

@@ -1,14 +1,16 @@
 """Records what `docker compose create` makes of each case of tests/cases/compose, beside the case.
 
-    python tests/like_compose/record_inspections.py --compose PATH --engine URL
+    python tests/like_compose/record_inspections.py --compose PATH
 
-The Engine must be an empty one of Debian 12 (20.10), whose containers, networks and volumes may be removed.
+It starts a private Engine as the tests do, so it needs root; which one is the first `dockerd` in PATH. What Compose
+cannot create there is told, and not recorded.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import docker
@@ -19,17 +21,23 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "manifests")]
 from record_compose import case_folders, variables_of  # noqa: E402  # found by the line above
 
 from lab.base import ensure_base  # noqa: E402
-from tests.like_compose.bench import BOXES, clean, names_of, tag_boxes  # noqa: E402
+from lab.engine import private_engine  # noqa: E402
+from tests.like_compose import recordings  # noqa: E402
+from tests.like_compose.bench import BOXES, clean, make_external, names_of, tag_boxes  # noqa: E402
 from tests.like_compose.inspection import Leaves, bare_container, shown  # noqa: E402
 
 
-def record(compose: str, engine: str, folder: Path, client: docker.DockerClient, bare: Leaves) -> Leaves | str:
-    """What Compose makes of a case; or its last line, where it cannot."""
+class CannotRecord(Exception):
+    """Compose cannot create the case on this Engine; its last line says why."""
+
+
+def record(compose: str, url: str, folder: Path, client: docker.DockerClient, bare: Leaves) -> Leaves:
+    """What Compose makes of a case. Raises CannotRecord."""
     command = [compose, "-f", "compose.yaml", "-p", "shop", "create", "--pull", "never"]
-    env = {**variables_of(folder), "DOCKER_HOST": engine, "HOME": "/nonexistent"}
+    env = {**variables_of(folder), "DOCKER_HOST": url, "HOME": "/nonexistent"}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        return done.stderr.strip().splitlines()[-1]
+        raise CannotRecord(done.stderr.strip().splitlines()[-1])
     names = names_of(client)
     # Compose makes containers side by side, and after an error of the case before some may still come.
     services = json.loads((folder / "config.json").read_text())["services"]
@@ -37,25 +45,35 @@ def record(compose: str, engine: str, folder: Path, client: docker.DockerClient,
     return shown(client, names, str(folder), bare)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--compose", required=True, metavar="PATH", help="Docker Compose v2 as a program of its own")
-    parser.add_argument("--engine", required=True, metavar="URL", help="an Engine that may be emptied")
-    options = parser.parse_args()
-    client = docker.DockerClient(base_url=options.engine)
+def record_all(compose: str, url: str) -> None:
+    """Record each case that we read."""
+    client = docker.DockerClient(base_url=url)
+    engine = recordings.engine_of(client.version()["Version"])
+    if engine is None:
+        sys.exit(f"Engine {client.version()['Version']} is none of those that the tests know: {recordings.ENGINES}")
     ensure_base(client.api)
     tag_boxes(client)
     bare = bare_container(client, BOXES[0])
     for folder in case_folders():
+        if (folder / "refused.yaml").exists():
+            continue
         clean(client)
-        found = None if (folder / "refused.yaml").exists() else record(*vars(options).values(), folder, client, bare)
-        file = folder / "inspect.json"
-        file.unlink(missing_ok=True)
-        if isinstance(found, dict):
-            file.write_text(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-        elif found:
-            print(f"{folder.name}: {found}")
-    clean(client)
+        make_external(client, folder)
+        try:
+            found = record(compose, url, folder, client, bare)
+        except CannotRecord as error:
+            print(f"{folder.name}: {error}")
+            found = None
+        recordings.write(folder, engine, found)
+    client.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--compose", required=True, metavar="PATH", help="Docker Compose v2 as a program of its own")
+    compose = parser.parse_args().compose
+    with tempfile.TemporaryDirectory() as folder, private_engine(Path(folder)) as engine:
+        record_all(compose, engine.url)
     return 0
 
 
