@@ -52,12 +52,16 @@ from reconciler.planning import (
 # The Engine answers in milliseconds; only a stop takes longer, by the container's own grace period.
 TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.2
+# More do not start 20 containers sooner: most of a start is the Engine's and the kernel's own work.
+AT_ONCE = 4
 # Between two words of progress; unpacking a layer of a gigabyte on an SD card is silent for a minute or two.
 PULL_SILENCE_SECONDS = 300
 
 
 class DockerEngine:
     """One Docker Engine, and the folder of config files beside it."""
+
+    at_once = AT_ONCE
 
     def __init__(
         self,
@@ -102,7 +106,7 @@ class DockerEngine:
         Raises EngineUnavailable when the Engine goes.
         """
         with self._errors("listen to it"):
-            api = docker.APIClient(base_url=self._url, version="auto", timeout=TIMEOUT_SECONDS)
+            api = _client(self._url)
             kinds = {"type": ["container", "network"]}
             for event in api.events(decode=True, filters=kinds):
                 if change := answers.change(event, self._device):
@@ -248,7 +252,7 @@ class DockerEngine:
     @property
     def _api(self) -> Any:
         if self._connected is None:
-            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=TIMEOUT_SECONDS)
+            self._connected = _client(self._url)
         return self._connected
 
     @contextmanager
@@ -259,7 +263,7 @@ class DockerEngine:
         except ReconcilerError:
             raise
         except docker.errors.APIError as error:
-            told = _without_values(str(error.explanation or error).strip(), values)
+            told = answers.without_values(str(error.explanation or error).strip(), values)
             # 400 is "bad parameter" (moby, errdefs): the same call fails again, whatever else changes.
             lasting = error.status_code == requests.codes.bad_request
             raise EngineError(f"cannot {doing}: {told}", where=self._url, lasting=lasting) from error
@@ -276,12 +280,11 @@ class DockerEngine:
             ) from error
 
 
-def _without_values(text: str, values: Iterable[str]) -> str:
-    """The Engine quotes what it refuses; an environment may hold what no report should."""
-    for value in sorted(values, key=len, reverse=True):
-        if len(value) > 3:
-            text = text.replace(value, "...")
-    return text
+def _client(url: str) -> Any:
+    api = docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT_SECONDS)
+    # On a socket of this machine, no proxy: looking for one in the environment at each call costs as much as the call.
+    api.trust_env = not url.startswith("unix:")
+    return api
 
 
 def _not_pulled(image: str, why: str) -> ImageUnavailable:

@@ -9,6 +9,9 @@ from reconciler.planning import Step
 class Engine(Protocol):
     """One Engine. Every method raises EngineUnavailable when nothing answers there."""
 
+    # How many steps it may perform at a time, each in a thread of its own.
+    at_once: int
+
     def observe(self, device: str) -> ObservedState:
         """What is there of this device."""
 

@@ -102,6 +102,14 @@ def change(event: Answer, device: str) -> str:
     return f"{actor.get('name', '')} {action}" if is_ours and action.partition(":")[0] in _CHANGES else ""
 
 
+def without_values(text: str, values: Iterable[str]) -> str:
+    """The Engine quotes what it refuses; an environment may hold what no report should."""
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) > 3:
+            text = text.replace(value, "...")
+    return text
+
+
 def _own_name(names: list[str]) -> str:
     """Its name among those that links to it have added, which are `/OTHER/ALIAS`."""
     return next((name.removeprefix("/") for name in names or () if name.count("/") == 1), "")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from reconciler.agent.engine import Engine
@@ -12,9 +13,11 @@ from reconciler.planning import (
     CreateContainer,
     CreateNetwork,
     CreateVolume,
+    Lanes,
     PullImage,
     Step,
     StoreConfig,
+    side_by_side,
 )
 
 log = logging.getLogger("reconciler")
@@ -51,26 +54,57 @@ _PREPARING = (PullImage, StoreConfig, CreateNetwork, CreateVolume, CreateContain
 
 
 def perform(steps: Iterable[Step], engine: Engine) -> Performed:
-    """Perform the steps in order. Raises EngineUnavailable, PermissionDenied, Interrupted: nothing can follow."""
-    done: list[str] = []
-    failures: dict[str, ReconcilerError] = {}
-    waited: set[str] = set()
-    touched: set[str] = set()
-    for step in steps:
-        if step.app in failures:
-            continue
+    """Perform the steps, side by side what may be. Raises EngineUnavailable, PermissionDenied, Interrupted: nothing can
+    follow.
+    """
+    steps = tuple(steps)
+    work = _Work(engine)
+    for lanes in side_by_side(steps):
+        work.go(lanes)
+    # Each step is another object; told in the order of the plan, however the lanes went.
+    done = tuple(str(step) for step in steps if id(step) in work.done)
+    return Performed(done, work.failures, frozenset(work.waited), frozenset(work.touched))
+
+
+class _Work:
+    """A plan being performed; lanes write to it from threads of their own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.done: set[int] = set()
+        self.failures: dict[str, ReconcilerError] = {}
+        self.waited: set[str] = set()
+        self.touched: set[str] = set()
+
+    def go(self, lanes: Lanes) -> None:
+        """Do the lanes of one group. An error that ends all is raised when every lane has come to its end."""
+        at_once = min(len(lanes), self._engine.at_once)
+        if at_once == 1:
+            for lane in lanes:
+                self._lane(lane)
+            return
+        with ThreadPoolExecutor(at_once, thread_name_prefix="lane") as pool:
+            for ended in [pool.submit(self._lane, lane) for lane in lanes]:
+                ended.result()
+
+    def _lane(self, lane: tuple[Step, ...]) -> None:
+        for step in lane:
+            if step.app not in self.failures:
+                self._step(step)
+
+    def _step(self, step: Step) -> None:
         log.info("step     %s", step)
         if not isinstance(step, _PREPARING):
-            touched.add(step.app)
+            self.touched.add(step.app)
         try:
-            engine.perform(step)
+            self._engine.perform(step)
         except (EngineUnavailable, PermissionDenied, Interrupted):
             raise
         except ReconcilerError as error:
             log.error("failed   %s: %s", step.subject, error)
-            failures[step.app] = error
-            continue
-        done.append(str(step))
+            # Of two services of an app that fail side by side, the first to be told is the one that is reported.
+            self.failures.setdefault(step.app, error)
+            return
+        self.done.add(id(step))
         if isinstance(step, AwaitHealthy):
-            waited.add(step.app)
-    return Performed(tuple(done), failures, frozenset(waited), frozenset(touched))
+            self.waited.add(step.app)

@@ -1,5 +1,6 @@
 """One reconcile: the sentence this program exists to say."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -67,13 +68,17 @@ class Reconciler:
         self._config, self._source, self._mirror = config, source, mirror
         self._engine, self._journal, self._publisher, self._clock = engine, journal, publisher, clock
         self._known: tuple[Obtained, Rendered] | None = None
+        self._engine_is = ""
 
     def reconcile(self) -> Result:
         """Bring the device to the newest trusted revision, and report how it went."""
         now = self._clock()
+        self._engine_is = ""
         obtained = self._source.obtain(now)
         self._known = obtained, self._render(obtained.trusted)
-        return self._pass(*self._known, now)
+        result = self._pass(*self._known, now)
+        self._mirror.tidy()
+        return result
 
     def heal(self) -> Result:
         """The same, with what was obtained last: Git is not asked."""
@@ -98,7 +103,6 @@ class Reconciler:
         )
         report = self._report(found)
         unsent = self._publisher.publish(report, now.timestamp())
-        self._mirror.tidy()
         told = (*obtained.errors, rendered.error, stopped_by, *_troubles(converged), unsent)
         steps = converged.performed.done if converged else ()
         return Result(report, _distinct(error for error in told if error is not None), steps)
@@ -167,12 +171,13 @@ class Reconciler:
         return str(Revision(self._config.branch, trusted.commit)) if trusted else ""
 
     def _engine_version(self, stopped_by: ReconcilerError | None) -> str:
+        """Asked once an interval: the Engine needs longer for it than for all else that healing asks."""
         if isinstance(stopped_by, EngineError | PermissionDenied):
-            return ""
-        try:
-            return self._engine.version()
-        except ReconcilerError:
-            return ""
+            self._engine_is = ""
+        elif not self._engine_is:
+            with contextlib.suppress(ReconcilerError):
+                self._engine_is = self._engine.version()
+        return self._engine_is
 
 
 def _troubles(converged: Converged | None) -> Iterable[ReconcilerError]:

@@ -1,6 +1,7 @@
 """From two states to steps. Pure."""
 
 from reconciler.planning.fingerprint import digest, fingerprint, network_fingerprint
+from reconciler.planning.lanes import Lanes, side_by_side
 from reconciler.planning.planner import EmptyDesiredState, make_plan
 from reconciler.planning.preview import as_if_applied, asked_of_others
 from reconciler.planning.service_plan import has_finished, matches
@@ -34,6 +35,7 @@ __all__ = [
     "CreateVolume",
     "DisconnectNetwork",
     "EmptyDesiredState",
+    "Lanes",
     "Plan",
     "PullImage",
     "RemoveContainer",
@@ -53,4 +55,5 @@ __all__ = [
     "make_plan",
     "matches",
     "network_fingerprint",
+    "side_by_side",
 ]

@@ -48,6 +48,9 @@ class FakeEngine(World):
     An image that it does not name is `ok`; one that is `missing` cannot be pulled.
     """
 
+    # In the order of the plan, so that a test can say at which step the power failed.
+    at_once = 1
+
     def __init__(self, device: str = "press") -> None:
         super().__init__(device)
         self.is_available = True
