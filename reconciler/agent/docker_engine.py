@@ -97,17 +97,17 @@ class DockerEngine:
             tuple(answers.network(found, device) for found in networks),
             tuple(answers.volume(found, device) for found in volumes),
             answers.images(images),
-            self._stored(),
+            stored_files(self._files),
         )
 
     def changes(self) -> Iterator[str]:
-        """What happens to this device's containers, as it happens, over a connection of its own; it does not end.
+        """What happens to this device's containers, to networks and images, as it happens; it does not end.
 
-        Raises EngineUnavailable when the Engine goes.
+        It has a connection of its own. Raises EngineUnavailable when the Engine goes.
         """
         with self._errors("listen to it"):
             api = _client(self._url)
-            kinds = {"type": ["container", "network"]}
+            kinds = {"type": ["container", "network", "image"]}
             for event in api.events(decode=True, filters=kinds):
                 if change := answers.change(event, self._device):
                     yield change
@@ -201,6 +201,7 @@ class DockerEngine:
     def _create(self, step: CreateContainer) -> None:
         peers = (step.service.peers[name] for name in step.service.lives_in)
         homes = [self._api.inspect_container(peer)["Id"] for peer in peers]
+        _check_binds(step)
         body = container_body(step, self._device, self._files, homes)
         try:
             self._api.create_container_from_config(body, step.name, step.service.platform or None)
@@ -245,10 +246,6 @@ class DockerEngine:
     def _look(self, container: str) -> Look:
         return answers.look(self._api.inspect_container(container), time.time())
 
-    def _stored(self) -> frozenset[str]:
-        """The config files whose content is what their name says."""
-        return stored_files(self._files)
-
     @property
     def _api(self) -> Any:
         if self._connected is None:
@@ -278,6 +275,14 @@ class DockerEngine:
             raise EngineError(
                 f"cannot {doing}: an answer that is none of the API's: {error!r}", where=self._url
             ) from error
+
+
+def _check_binds(step: CreateContainer) -> None:
+    """An SELinux label can be asked for only in a form in which the Engine makes what is missing, unasked."""
+    for mount in step.service.mounts:
+        if mount.kind == "bind" and mount.selinux and not mount.create_host_path and not Path(mount.source).exists():
+            advice = "make it, mount what belongs there, or say `create_host_path: true`"
+            raise EngineError(f"{step.subject}: bind source path does not exist: {mount.source}", advice=advice)
 
 
 def _client(url: str) -> Any:

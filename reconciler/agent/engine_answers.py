@@ -92,13 +92,19 @@ def look(found: Answer, now: float) -> Look:
 _CHANGES = ("create", "start", "die", "destroy", "rename", "pause", "unpause", "update", "oom", "health_status")
 
 
+# Of these the events carry no labels of ours, so those of others wake us, too. A tag that moved means another image.
+_OF_ALL = {
+    "network": ("disconnect", "connect", "destroy"),
+    "image": ("tag", "untag", "pull", "load", "import", "delete"),
+}
+
+
 def change(event: Answer, device: str) -> str:
-    """What an event (GET /events) tells of this device's containers or of networks; nothing, if it concerns neither."""
-    action, actor = str(event["Action"]), event["Actor"]["Attributes"]
-    if event["Type"] == "network":
-        # They carry no labels of ours here, so those of others wake us, too.
-        return f"network {action}" if action in ("disconnect", "connect", "destroy") else ""
-    is_ours = event["Type"] == "container" and actor.get(labels.DEVICE) == device
+    """What an event (GET /events) tells of this device's containers, of networks or images; or nothing of any."""
+    kind, action, actor = event["Type"], str(event["Action"]), event["Actor"]["Attributes"]
+    if kind in _OF_ALL:
+        return f"{kind} {action}" if action in _OF_ALL[kind] else ""
+    is_ours = kind == "container" and actor.get(labels.DEVICE) == device
     return f"{actor.get('name', '')} {action}" if is_ours and action.partition(":")[0] in _CHANGES else ""
 
 

@@ -135,6 +135,9 @@ EVENTS = [
         "network disconnect",
     ),
     ({"Type": "network", "Action": "create", "Actor": {"Attributes": {}}}, ""),
+    ({"Type": "image", "Action": "tag", "Actor": {"Attributes": {"name": "web:1"}}}, "image tag"),
+    ({"Type": "image", "Action": "delete", "Actor": {"Attributes": {"name": "sha256:0"}}}, "image delete"),
+    ({"Type": "image", "Action": "save", "Actor": {"Attributes": {"name": "web:1"}}}, ""),
 ]
 
 

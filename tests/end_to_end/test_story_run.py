@@ -92,3 +92,23 @@ def test_what_happens_to_a_container_is_healed_at_once_without_asking_git(story:
             container = story.container("web")
             container.remove(force=True) if act == "remove" else getattr(container, act)()
             wait_until(lambda: shows(story, "one"), PATIENCE, f"healing after {act}")
+
+
+def test_a_tag_that_is_moved_on_the_device_is_followed_at_once(story: Story) -> None:
+    story.settings("interval: 2s", "interval: 10m")
+    name = f"moving-{story.tag}:1"
+    one, two = (story.client.images.get(story.images[version]) for version in ("one", "two"))
+    one.tag(name)
+    story.app("web", name, pull_policy="never")
+    story.push("The first version")
+    try:
+        with service(story):
+            two.tag(name)
+
+            def follows() -> bool:
+                seen = story.client.api.containers(filters={"name": f"^/{story.container_name('web')}$"})
+                return [(found["ImageID"], found["State"]) for found in seen] == [(two.id, "running")]
+
+            wait_until(follows, PATIENCE, "the image that the tag means now")
+    finally:
+        story.client.images.remove(name)  # the tag alone: the image has others

@@ -13,7 +13,9 @@ import pytest
 
 from lab.slots import PLACES, Slot
 from reconciler.agent.docker_engine import DockerEngine
-from reconciler.planning import make_plan
+from reconciler.errors import EngineError
+from reconciler.model import Mount, Service
+from reconciler.planning import CreateContainer, fingerprint, make_plan
 from tests.like_compose import recordings
 from tests.like_compose.inspection import Leaves, comparable, shown
 from tests.like_compose.left_out import NOT_CREATED
@@ -54,3 +56,18 @@ def test_what_is_made_is_what_compose_makes(
     assert comparable(made, project.name) == comparable(wanted, project.name)
     rest = [step for step in make_plan(desired, engine.observe(DEVICE)) if not isinstance(step, STARTING)]
     assert rest == [], "what was made is taken for something else"
+
+
+@pytest.mark.docker
+def test_a_missing_path_with_an_selinux_label_is_refused_and_not_made(
+    engine: DockerEngine, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    missing = tmp_path / "disk"
+    mount = Mount("bind", "/data", str(missing), selinux="z")
+    service = Service("web", "box:1", "shop-web-1", network_mode="none", mounts=(mount,))
+    with pytest.raises(EngineError, match=f"shop/web: bind source path does not exist: {missing}"):
+        engine.perform(CreateContainer("shop", "shop/web", "", service, "shop-web-1", fingerprint(service)))
+    assert not missing.exists()
+    missing.mkdir()
+    engine.perform(CreateContainer("shop", "shop/web", "", service, "shop-web-1", fingerprint(service)))
+    assert client.api.inspect_container("shop-web-1")["HostConfig"]["Binds"] == [f"{missing}:/data:rw,z"]
