@@ -1,9 +1,9 @@
-"""Performs a plan, step after step. An app whose step fails is left there; the other apps go on."""
+"""Performs a plan: its lanes side by side. An app whose step fails is left there; the other apps go on."""
 
 import logging
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from threading import Thread
 
 from reconciler.agent.engine import Engine
 from reconciler.errors import EngineUnavailable, Interrupted, PermissionDenied, ReconcilerError
@@ -83,9 +83,23 @@ class _Work:
             for lane in lanes:
                 self._lane(lane)
             return
-        with ThreadPoolExecutor(at_once, thread_name_prefix="lane") as pool:
-            for ended in [pool.submit(self._lane, lane) for lane in lanes]:
-                ended.result()
+        left, ends = iter(lanes), list[Exception]()
+
+        def work() -> None:
+            try:
+                for lane in left:
+                    self._lane(lane)
+            except Exception as error:
+                ends.append(error)
+
+        # Daemons end with the process: Ctrl-C does not wait for a health check of ten minutes.
+        threads = [Thread(target=work, name=f"lane-{number}", daemon=True) for number in range(at_once)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if ends:
+            raise ends[0]
 
     def _lane(self, lane: tuple[Step, ...]) -> None:
         for step in lane:

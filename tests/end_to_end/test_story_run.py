@@ -112,3 +112,19 @@ def test_a_tag_that_is_moved_on_the_device_is_followed_at_once(story: Story) -> 
             wait_until(follows, PATIENCE, "the image that the tag means now")
     finally:
         story.client.images.remove(name)  # the tag alone: the image has others
+
+
+def test_ctrl_c_ends_a_pass_that_waits_for_several_containers_at_once(story: Story) -> None:
+    for app in ("web", "shop"):
+        story.app(app, "one", healthcheck={"test": ["CMD", "true"], "interval": "1h"})
+    story.push("Two apps whose checks come late")
+    process = story.start("once", "-v")
+    assert process.stderr is not None
+    with process, process.stderr:
+        waiting = 0
+        for line in process.stderr:
+            waiting += " wait " in line
+            if waiting == 2:
+                process.send_signal(signal.SIGINT)
+                break
+        assert process.wait(PATIENCE) == 130
