@@ -37,12 +37,12 @@ def side_by_side(steps: Iterable[Step]) -> Iterator[Lanes]:
         if not _may_join(step, lanes, services):
             yield from _closed(lanes)
             lanes, services = {}, {}
-        if not isinstance(step, (*_OPENS, *_FOLLOWS)) or (not isinstance(step, _OPENS) and step.subject not in lanes):
-            yield ((step,),)
-            continue
-        lanes.setdefault(step.subject, []).append(step)
         if isinstance(step, _OPENS):
             services[step.subject] = step.service
+        if step.subject in services and isinstance(step, (*_OPENS, *_FOLLOWS)):
+            lanes.setdefault(step.subject, []).append(step)
+        else:
+            yield ((step,),)
     yield from _closed(lanes)
 
 

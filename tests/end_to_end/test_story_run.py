@@ -2,7 +2,8 @@
 
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,6 +14,7 @@ from lab.waiting import wait_until
 
 pytestmark = pytest.mark.docker
 PATIENCE = 30
+REST_SECONDS = 2.0
 
 
 @contextmanager
@@ -94,6 +96,34 @@ def test_what_happens_to_a_container_is_healed_at_once_without_asking_git(story:
             wait_until(lambda: shows(story, "one"), PATIENCE, f"healing after {act}")
 
 
+def test_healing_asks_the_engine_for_no_more_than_it_needs(story: Story) -> None:
+    story.settings("interval: 2s", "interval: 10m")
+    story.app("web", "one")
+    story.push("The first version")
+    with service(story):
+        wait_until(at_rest(story), PATIENCE, "the end of what its own first pass set off")
+        story.recorder.calls.clear()
+        story.container("web").kill()
+        wait_until(lambda: shows(story, "one"), PATIENCE, "healing after kill")
+        wait_until(at_rest(story), PATIENCE, "the end of the healing")
+        asked = [call.split("/", 2)[2].partition("?")[0] for call in story.recorder.calls]
+    assert "images/json" in asked
+    assert "version" not in asked
+
+
+def at_rest(story: Story) -> Callable[[], bool]:
+    """Has the device left the Engine alone for longer than events need to come?"""
+    told, since = -1, 0.0
+
+    def is_at_rest() -> bool:
+        nonlocal told, since
+        if len(story.recorder.calls) != told:
+            told, since = len(story.recorder.calls), time.monotonic()
+        return time.monotonic() - since > REST_SECONDS
+
+    return is_at_rest
+
+
 def test_a_tag_that_is_moved_on_the_device_is_followed_at_once(story: Story) -> None:
     story.settings("interval: 2s", "interval: 10m")
     name = f"moving-{story.tag}:1"
@@ -103,6 +133,7 @@ def test_a_tag_that_is_moved_on_the_device_is_followed_at_once(story: Story) -> 
     story.push("The first version")
     try:
         with service(story):
+            wait_until(at_rest(story), PATIENCE, "the end of what its own first pass set off")
             two.tag(name)
 
             def follows() -> bool:
