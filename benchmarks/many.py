@@ -21,10 +21,10 @@ from containers import ResidentDevice, compose_file, empty, fleet, ids
 
 from lab.base import ensure_base
 from lab.engine import private_engine
-from reconciler.agent.cli import build
+from reconciler.agent.build import build
 
 # Named so that a process of ours holds all that the agent imports, of which the memory is a part.
-AGENT = build
+AGENT = serve
 A_APP = 25
 PASSES = 50
 Found = tuple[float, float, float, float]

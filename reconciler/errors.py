@@ -9,6 +9,7 @@
     ├── UnknownDevice              13
     ├── EngineError                20  the Docker Engine refused or failed a call
     │   ├── ImageUnavailable       20  an image could not be pulled; nothing was stopped for it
+    │   │   └── ImagePending       20  it is on its way
     │   ├── EngineUnavailable      21  no Engine answers there
     │   └── ServiceFailed          22  a started service did not become healthy
     ├── GitError                   30  git failed
@@ -122,6 +123,10 @@ class ImageUnavailable(EngineError):
     """An image could not be pulled; nothing was stopped for it."""
 
     transient = True
+
+
+class ImagePending(ImageUnavailable):
+    """An image is on its way: nothing failed, and what needs it waits."""
 
 
 class ServiceFailed(EngineError):

@@ -1,32 +1,21 @@
-"""reconciler: run, once, plan, status. The only module of the agent that reads arguments and handles signals."""
+"""reconciler: run, once, plan, status. The only module of the agent that reads arguments."""
 
 import argparse
 import json
 import logging
-import os
-import signal
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import reconciler
-from reconciler.agent.config import DEFAULT_PATH, Config, load_config
-from reconciler.agent.docker_engine import DockerEngine
+from reconciler.agent.build import build, docker_engine
+from reconciler.agent.config import DEFAULT_PATH, load_config
 from reconciler.agent.journal import Journal
-from reconciler.agent.loop import Bell, Loop, Passes
-from reconciler.agent.publish import Publisher
-from reconciler.agent.reconcile import Reconciler, Result
-from reconciler.agent.source import Source
-from reconciler.agent.watch import watch
-from reconciler.errors import ConfigError, PermissionDenied, StateError, StateInUse
+from reconciler.agent.service import serve
+from reconciler.errors import StateError, StateInUse
 from reconciler.model import Report
 from reconciler.model.codec import to_plain
-from reconciler.repository import Mirror, StatusBranch
 from reconciler.terminal import CHANGES, EXIT_CODES, complain, new_parser, printable, run_command
-from signing import SignatureError, Signer, load_signer
-
-log = logging.getLogger("reconciler")
 
 _DESCRIPTION = """\
 Keeps this device equal to what a signed fleet repository says.
@@ -75,18 +64,8 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     journal = Journal(config.state)
-    bell = Bell()
     with journal.locked():
-        device = build(config, journal, bell.sleep)
-        passes = Passes(lambda: _log(device.reconcile()), lambda: _log_healing(device.heal()))
-        loop = Loop(passes, config.interval, config.device, bell)
-        watch(_engine(config).changes, bell.ring_for_change)
-        signal.signal(signal.SIGHUP, lambda *_: bell.ring())
-        signal.signal(signal.SIGTERM, lambda *_: bell.stop())
-        signal.signal(signal.SIGINT, lambda *_: bell.stop())
-        log.info("start    %s obeys %s every %g s", config.device, config.remote.url, config.interval)
-        loop.run()
-        log.info("stop     containers go on running")
+        serve(config, journal)
     return 0
 
 
@@ -94,7 +73,7 @@ def _once(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     journal = Journal(config.state)
     with journal.locked():
-        result = build(config, journal).reconcile()
+        result = build(config, journal, docker_engine(config)).reconcile()
     if options.output == "json":
         print(json.dumps(to_plain(result.report), indent=2))
     else:
@@ -105,7 +84,7 @@ def _once(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     journal = Journal(config.state)
-    device = build(config, journal)
+    device = build(config, journal, docker_engine(config))
     try:
         with journal.locked():
             plan = device.plan(fetch=True)
@@ -133,47 +112,6 @@ def _status(options: argparse.Namespace) -> int:
 
 
 _COMMANDS = {"run": _run, "once": _once, "plan": _plan, "status": _status}
-
-
-def build(config: Config, journal: Journal, sleep: Callable[[float], None] = time.sleep) -> Reconciler:
-    """Put the parts of a device together."""
-    mirror = Mirror(config.state / "repository.git", config.remote, config.branch)
-    branch = StatusBranch(config.state / "repository.git", config.remote, config.status_branch)
-    return Reconciler(
-        config,
-        Source(mirror, journal, config.allowed_signers, config.anchor),
-        mirror,
-        _engine(config, sleep),
-        journal,
-        Publisher(branch, journal, _identity(config.identity), config.heartbeat),
-    )
-
-
-def _engine(config: Config, sleep: Callable[[float], None] = time.sleep) -> DockerEngine:
-    return DockerEngine(config.engine, config.device, config.state / "configs", sleep=sleep)
-
-
-def _identity(path: Path) -> Signer:
-    if path.exists() and not os.access(path, os.R_OK):
-        raise PermissionDenied("this device's key may not be read", where=str(path), advice="run as root")
-    try:
-        return load_signer(path)
-    except SignatureError as error:
-        advice = "make one with `python -m signing new`, and put its public half into the device's file"
-        raise ConfigError(f"this device's key cannot be used: {error}", where=str(path), advice=advice) from error
-
-
-def _log(result: Result) -> None:
-    for error in result.errors:
-        log.error("%s", error)
-    log.info("pass     %s, %d steps, at %s", result.report.phase, len(result.steps), result.report.revisions.trusted)
-
-
-def _log_healing(result: Result) -> Sequence[str]:
-    """The steps. What nobody has to know of is not told: events come in crowds."""
-    if result.steps or result.errors:
-        _log(result)
-    return result.steps
 
 
 def _text(report: Report, is_sent: bool) -> str:

@@ -17,6 +17,7 @@ from reconciler.manifests import (
     mapping,
     parse,
     seconds,
+    size_in_bytes,
     text,
 )
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
@@ -25,6 +26,8 @@ from reconciler.repository import Remote, check_branch
 DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
 # Below this, a fleet polls its Git server to death for nothing: a nudge (SIGHUP) is faster than any poll.
 MIN_INTERVAL_SECONDS = 1.0
+# Logs, databases and the next report need room as well.
+KEEP_FREE = 512 * 1024 * 1024
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _LONGEST_HEARTBEAT = 7 * 24 * 3600.0
 
@@ -46,6 +49,8 @@ class Config:
     state: Path
     # What apps may ask of the device, as texts of manifests/admission.py.
     allow: frozenset[str] = frozenset()
+    # Bytes of the disk of the images that pulls leave free.
+    keep_free: int = KEEP_FREE
 
 
 def load_config(path: Path) -> Config:
@@ -75,7 +80,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     device = _text(_section(node, "metadata", ("name",), problems), "name", "", problems)
     if not is_dns_label(device):
         problems.add(node.place, f"`metadata.name` {device!r} is no name of a device", DNS_LABEL_ADVICE)
-    keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission")
+    keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission", "images")
     spec = _section(node, "spec", keys, problems)
     remote = _section(spec, "remote", ("url", "branch", "tokenFile", "caFile"), problems)
     trust = _section(spec, "trust", ("mode", "allowedSigners", "anchor"), problems)
@@ -88,6 +93,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     branches, heartbeat = _reporting(remote, status, problems)
     anchor = _anchor(trust, problems)
     allow = _allowed(_section(spec, "admission", ("allow",), problems), problems)
+    keep_free = _keep_free(_section(spec, "images", ("keepFree",), problems), problems)
     problems.raise_if_any()
     token, ca = (_path(remote, key, folder, problems) for key in ("tokenFile", "caFile"))
     return Config(
@@ -103,6 +109,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         engine=_text(spec, "engine", "unix:///var/run/docker.sock", problems),
         state=_path(spec, "state", folder, problems) or Path("/var/lib/reconciler"),
         allow=allow,
+        keep_free=keep_free,
     )
 
 
@@ -122,6 +129,11 @@ def _anchor(trust: Node, problems: Problems) -> str:
     if anchor and not _COMMIT_ID.fullmatch(anchor):
         problems.add(trust.entries["anchor"].place, f"`anchor` {anchor!r} is no commit id", "write all of its digits")
     return anchor
+
+
+def _keep_free(images: Node, problems: Problems) -> int:
+    written = images.entries.get("keepFree")
+    return KEEP_FREE if written is None else size_in_bytes(written, "keepFree", problems)
 
 
 def _allowed(admission: Node, problems: Problems) -> frozenset[str]:

@@ -51,6 +51,7 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
     kept = _keep_serving(rendered, choices, memory, performed, engine)
     if kept is not None:
         performed, observed = kept
+    performed = Performed(tuple(map(str, engine.end_pass()))).then(performed)
     converged = Converged(choices, observed, performed, memory)
     remembered = remember_good(memory, rendered, choices, [app for app in choices if converged.healthy(app)])
     if remembered != memory:

@@ -9,14 +9,18 @@ from reconciler.planning import Step
 class Engine(Protocol):
     """One Engine. Every method raises EngineUnavailable when nothing answers there."""
 
-    # How many steps it may perform at a time, each in a thread of its own.
-    at_once: int
+    @property
+    def at_once(self) -> int:
+        """How many steps it may perform at a time, each in a thread of its own."""
 
     def observe(self, device: str) -> ObservedState:
         """What is there of this device."""
 
     def perform(self, step: Step) -> None:
         """Perform one step. Raises EngineError; ImageUnavailable for a pull; ServiceFailed for a wait."""
+
+    def end_pass(self) -> tuple[Step, ...]:
+        """A pass is over. The steps that ended aside since the last one, while no pass waited for them."""
 
     def version(self) -> str:
         """The Engine's version, for the report."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from reconciler.agent.backoff import RETRY_MOST_SECONDS
 from reconciler.agent.files import write_atomically
 from reconciler.errors import PermissionDenied, StateError, StateInUse
 from reconciler.model import App, Report
@@ -26,8 +27,6 @@ Value = TypeVar("Value")
 
 # Failed digests that are remembered for a device: enough for every app to fail many times, and small on disk.
 MAX_FAILED = 100
-# A port or a name that is taken may become free; trying costs the app a moment of service each time.
-RETRY_SECONDS, RETRY_FACTOR, RETRY_MOST_SECONDS = 30.0, 1.5, 300.0
 # Says that this device has trusted something before.
 _ESTABLISHED = "trust-established"
 

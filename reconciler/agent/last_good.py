@@ -3,15 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.agent.journal import (
-    MAX_FAILED,
-    RETRY_FACTOR,
-    RETRY_MOST_SECONDS,
-    RETRY_SECONDS,
-    FailedApp,
-    GoodApp,
-    Memory,
-)
+from reconciler.agent.backoff import backoff
+from reconciler.agent.journal import MAX_FAILED, FailedApp, GoodApp, Memory
 from reconciler.errors import ReconcilerError
 from reconciler.model import App, DesiredState, ObservedState
 from reconciler.planning import digest, has_finished, matches
@@ -70,7 +63,8 @@ def remember_failed(
             continue
         before = kept.pop(choice.digest, None)
         tries = before.tries + 1 if before else 1
-        retry_at = None if error.lasting else now + min(RETRY_SECONDS * RETRY_FACTOR ** (tries - 1), RETRY_MOST_SECONDS)
+        # A port or a name that is taken may become free; trying costs the app a moment of service each time.
+        retry_at = None if error.lasting else now + backoff(tries)
         kept[choice.digest] = FailedApp(app, choice.digest, choice.revision, str(error), tries, retry_at)
     return replace(memory, failed=tuple(kept.values())[-MAX_FAILED:])
 

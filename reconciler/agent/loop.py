@@ -3,7 +3,6 @@ that something happened to a container.
 """
 
 import contextlib
-import hashlib
 import logging
 import os
 import select
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from reconciler.agent.backoff import jittered
 from reconciler.agent.fights import Fights
 from reconciler.errors import Interrupted, ReconcilerError
 
@@ -19,17 +19,14 @@ log = logging.getLogger("reconciler")
 
 Result = TypeVar("Result")
 
-# A fleet that started in one second must not poll in one second for ever (decided by name, so tests can repeat it).
-JITTER = 0.1
 # What one act does to the Engine comes as several events, and some of them while it still goes on.
 SETTLE_SECONDS = 0.1
 _NUDGE, _CHANGE = b"n", b"c"
 
 
 def delay(interval: float, device: str, count: int) -> float:
-    """Seconds until the next pass: the interval, give or take a tenth, as the device's name and the count decide."""
-    fraction = int(hashlib.sha256(f"{device}:{count}".encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
-    return interval * (1 - JITTER + 2 * JITTER * fraction)
+    """Seconds until the next pass: a fleet that started in one second must not poll in one second for ever."""
+    return jittered(interval, f"{device}:{count}")
 
 
 class Bell:

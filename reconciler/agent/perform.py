@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from threading import Thread
 
 from reconciler.agent.engine import Engine
-from reconciler.errors import EngineUnavailable, Interrupted, PermissionDenied, ReconcilerError
+from reconciler.errors import EngineUnavailable, ImagePending, Interrupted, PermissionDenied, ReconcilerError
 from reconciler.planning import (
     AwaitHealthy,
     ConnectNetwork,
@@ -114,6 +114,9 @@ class _Work:
             self._engine.perform(step)
         except (EngineUnavailable, PermissionDenied, Interrupted):
             raise
+        except ImagePending as pending:
+            self.failures.setdefault(step.app, pending)
+            return
         except ReconcilerError as error:
             log.error("failed   %s: %s", step.subject, error)
             # Of two services of an app that fail side by side, the first to be told is the one that is reported.

@@ -19,6 +19,7 @@ from reconciler.agent.reporting import Pass, compose_report
 from reconciler.agent.source import Obtained, Source
 from reconciler.errors import (
     EngineError,
+    ImagePending,
     ManifestError,
     PermissionDenied,
     Problem,
@@ -184,7 +185,7 @@ def _troubles(converged: Converged | None) -> Iterable[ReconcilerError]:
     """What is wrong with the apps: what failed now, and what went back and has not been tried again."""
     if converged is None:
         return
-    yield from converged.performed.failures.values()
+    yield from (error for error in converged.performed.failures.values() if not isinstance(error, ImagePending))
     for name, choice in converged.choices.items():
         if choice.failed is not None:
             told = f"{name} went back to {choice.revision}: {choice.failed.reason}"

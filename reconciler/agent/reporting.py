@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from reconciler.agent.converge import Converged
 from reconciler.agent.last_good import Choice
-from reconciler.errors import Problem, ReconcilerError
+from reconciler.errors import ImagePending, Problem, ReconcilerError
 from reconciler.model import (
     AppReport,
     Fact,
@@ -21,6 +21,7 @@ from reconciler.planning import matches
 # A report is bounded; the newest steps say most.
 MAX_STEPS = 100
 MAX_TEXT = 1000
+_WORST_FIRST = ("Failed", "RolledBack", "Degraded", "Held", "Pulling")
 _HELD = "not rendered: left as it is"
 
 
@@ -83,8 +84,14 @@ def _phase(found: Pass, apps: Iterable[AppReport]) -> str:
         return "Failed"
     if found.converged is None:
         return "Pending"
-    phases = {app.phase for app in apps} | ({"Failed"} if found.converged.performed.failures else set())
-    return next((phase for phase in ("Failed", "RolledBack", "Degraded", "Held") if phase in phases), "Healthy")
+    phases = {app.phase for app in apps} | {
+        _phase_after(error) for error in found.converged.performed.failures.values()
+    }
+    return next((phase for phase in _WORST_FIRST if phase in phases), "Healthy")
+
+
+def _phase_after(failure: ReconcilerError) -> str:
+    return "Pulling" if isinstance(failure, ImagePending) else "Failed"
 
 
 def _apps(found: Pass) -> tuple[AppReport, ...]:
@@ -100,7 +107,7 @@ def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
     services = tuple(_services(choice, converged.observed))
     phase, message = "Healthy", ""
     if failure is not None:
-        phase, message = "Failed", str(failure)
+        phase, message = _phase_after(failure), str(failure)
     elif choice.failed is not None:
         phase = "RolledBack"
         message = f"from {choice.failed.revision} to {choice.revision}: {choice.failed.reason}"
@@ -148,10 +155,13 @@ def _progress(found: Pass, apps: Sequence[AppReport], previous: Report | None) -
     failures = found.converged.performed.failures
     unwell = [(app.name, app.phase, app.message) for app in apps if app.phase != "Healthy"]
     known = {app.name for app in apps}
-    unwell += [(app, "Failed", str(error)) for app, error in failures.items() if app not in known]
+    unwell += [(app, _phase_after(error), str(error)) for app, error in failures.items() if app not in known]
     told = "; ".join(f"{name}: {message}" for name, _, message in unwell)[:MAX_TEXT]
     yield Fact("Ready", not unwell, unwell[0][1] if unwell else "Healthy", told)
-    yield Fact("Stalled", bool(failures), "StepFailed" if failures else "Progressing", "")
+    failed = any(_phase_after(error) == "Failed" for error in failures.values())
+    yield Fact("Stalled", failed, "StepFailed" if failed else "Progressing", "")
+    pulled = "; ".join(str(error) for error in failures.values() if _phase_after(error) == "Pulling")
+    yield Fact("Reconciling", bool(pulled), "Pulling" if pulled else "Done", pulled[:MAX_TEXT])
     same = previous is not None and previous.revisions.applied == found.trusted
     drifted = same and bool(found.converged.performed.done)
     yield Fact("Drifted", drifted, "Healed" if drifted else "InSync", "")

@@ -6,7 +6,7 @@ from reconciler.manifests.compare import Comparison, Pair
 from reconciler.manifests.compose.text import to_compose
 from reconciler.manifests.documents import Device, Fleet
 from reconciler.manifests.explain import Explanation, Setting
-from reconciler.manifests.fields import boolean, check_keys, integer, listed, mapping, seconds, text
+from reconciler.manifests.fields import boolean, check_keys, integer, listed, mapping, seconds, size_in_bytes, text
 from reconciler.manifests.moves import Move, Moves
 from reconciler.manifests.node import Node, plain
 from reconciler.manifests.parse import parse, to_yaml
@@ -46,6 +46,7 @@ __all__ = [
     "parse",
     "plain",
     "seconds",
+    "size_in_bytes",
     "text",
     "to_compose",
     "to_yaml",

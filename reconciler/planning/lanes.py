@@ -4,6 +4,7 @@ A plan stays a sequence, and doing it in that order is always right. This only f
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from reconciler.model import Service
 from reconciler.planning.steps import (
@@ -11,6 +12,7 @@ from reconciler.planning.steps import (
     AwaitHealthy,
     ConnectNetwork,
     CreateContainer,
+    PullImage,
     RenameContainer,
     StartContainer,
     Step,
@@ -29,8 +31,17 @@ _FOLLOWS = (ConnectNetwork, StartContainer, StopContainer, RenameContainer)
 def side_by_side(steps: Iterable[Step]) -> Iterator[Lanes]:
     """The steps in groups, to be done one group after the other; the lanes of a group may be done at once.
 
-    What neither makes a service nor waits for one is a group of its own: removing, networks, images, healing.
+    What neither makes a service nor waits for one is a group of its own: removing, networks, healing. Pulls that
+    follow each other need each other not at all.
     """
+    for is_pull, alike in groupby(steps, key=lambda step: isinstance(step, PullImage)):
+        if is_pull:
+            yield tuple((step,) for step in alike)
+        else:
+            yield from _of_services(alike)
+
+
+def _of_services(steps: Iterable[Step]) -> Iterator[Lanes]:
     lanes: dict[str, list[Step]] = {}
     services: dict[str, Service] = {}
     for step in steps:

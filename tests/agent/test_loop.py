@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.agent.docker_engine import DockerEngine
-from reconciler.agent.engine_answers import change
+from reconciler.agent.docker_engine.answers import change
 from reconciler.agent.fights import MOST_SECONDS, PATIENCE, Fights
 from reconciler.agent.loop import SETTLE_SECONDS, Loop, Passes, delay
 from reconciler.errors import EngineError, EngineUnavailable

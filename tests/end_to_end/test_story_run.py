@@ -1,37 +1,17 @@
 """`reconciler run`: the service that runs on a device."""
 
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
+from service import PATIENCE, service
 from story import Story
 
-from lab.device import ROOT
 from lab.waiting import wait_until
 
 pytestmark = pytest.mark.docker
-PATIENCE = 30
 REST_SECONDS = 2.0
-
-
-@contextmanager
-def service(story: Story, end: signal.Signals = signal.SIGTERM) -> Iterator["subprocess.Popen[bytes]"]:
-    """The service, after its first pass; ended by a signal, by SIGTERM in order."""
-    log = story.folder / "run.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(story.device.command("run"), cwd=ROOT, stdin=subprocess.DEVNULL, stderr=out)
-    try:
-        wait_until(lambda: "pass " in log.read_text(), PATIENCE, "the first pass")
-        yield process
-        process.send_signal(end)
-        assert process.wait(PATIENCE) == (0 if end is signal.SIGTERM else -end), log.read_text()
-        assert "Traceback" not in log.read_text()
-    finally:
-        process.kill()
-        process.wait()
 
 
 def shows(story: Story, image: str) -> bool:

@@ -87,6 +87,9 @@ class FakeEngine(World):
         if self._cut == (len(self.writes) - 1, True):
             raise PowerCut
 
+    def end_pass(self) -> tuple[Step, ...]:
+        return ()
+
     # Knobs
 
     def fail_at(self, step: int | None, *, after: bool = False) -> None:

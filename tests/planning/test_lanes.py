@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.agent.perform import perform
 from reconciler.errors import EngineUnavailable
 from reconciler.model import DesiredState
-from reconciler.planning import CreateContainer, Lanes, StartContainer, Step, side_by_side
+from reconciler.planning import CreateContainer, Lanes, PullImage, StartContainer, Step, side_by_side
 from tests.fakes.engine import FakeEngine
 from tests.planning.test_plan_properties import UPDATES, device, devices, drawn, fleets, often, plan_of
 from tests.planning.workbench import DEVICE
@@ -20,9 +20,17 @@ HEALTHY = {"condition": "service_healthy"}
 
 
 def groups(before: dict[str, Any], after: dict[str, Any]) -> list[list[str]]:
-    """The subjects that are worked on at once, group after group; those of one step alone left out."""
-    found = side_by_side(plan_of(drawn(after), device(before)))
-    return [[lane[0].subject for lane in lanes] for lanes in found if sum(map(len, lanes)) > 1]
+    """The subjects that are worked on at once, group after group; pulls, and those of one step alone, left out."""
+    found = list(side_by_side(plan_of(drawn(after), device(before))))
+    services = [lanes for lanes in found if not isinstance(lanes[0][0], PullImage)]
+    return [[lane[0].subject for lane in lanes] for lanes in services if sum(map(len, lanes)) > 1]
+
+
+def test_images_are_pulled_side_by_side_and_before_all_else() -> None:
+    fleet = {"bar": {"tap": "tap:1"}, "shop": {"db": "db:1", "web": "web:1"}}
+    first, *rest = side_by_side(plan_of(drawn(fleet), device()))
+    assert [[step.verb for step in lane] for lane in first] == [["pull"], ["pull"], ["pull"]]
+    assert not any(isinstance(step, PullImage) for lanes in rest for lane in lanes for step in lane)
 
 
 def test_services_that_do_not_need_each_other_start_together() -> None:
@@ -58,9 +66,9 @@ def test_what_was_replaced_is_removed_when_every_service_is_well() -> None:
     before = {"shop": {"db": "db:1", "web": "web:1"}}
     found = list(side_by_side(plan_of(drawn({"shop": {"db": "db:2", "web": "web:2"}}), device(before))))
     alone = [lanes[0][0].verb for lanes in found if len(lanes) == 1 and len(lanes[0]) == 1]
-    assert alone == ["pull", "pull", "remove", "remove"]
-    assert [step.verb for step in found[2][0]] == ["create", "rename", "stop", "rename", "start", "wait"]
-    assert len(found[2]) == 2
+    assert alone == ["remove", "remove"]
+    assert [step.verb for step in found[1][0]] == ["create", "rename", "stop", "rename", "start", "wait"]
+    assert len(found[1]) == 2
 
 
 def mixed(lanes: Lanes, random: Random) -> list[Step]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler.agent.host_config import host_config, links
+from reconciler.agent.docker_engine.host_config import host_config, links
 from reconciler.model import Attachment, Healthcheck, Network, Service
 from reconciler.model.codec import Plain
 from reconciler.planning import CreateContainer, digest

@@ -1,33 +1,23 @@
-"""The seam, in Docker: the only module that knows the SDK. Answers of the Engine become values here, or errors.
-
-The SDK's low-level client is used, because its containers.list() inspects each container, ten times dearer than the
-one list call that holds all we need.
-"""
+"""Looks at one Docker Engine, and performs a step: one class of step, one call."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
-import docker.auth
 import docker.errors
 import requests
 
-from reconciler.agent import container_body as labels
-from reconciler.agent import engine_answers as answers
 from reconciler.agent.config_files import store_file, stored_files
-from reconciler.agent.container_body import container_body, endpoint, network_body
+from reconciler.agent.disk import complaint
+from reconciler.agent.docker_engine import answers
+from reconciler.agent.docker_engine import container_body as labels
+from reconciler.agent.docker_engine.client import Client
+from reconciler.agent.docker_engine.container_body import container_body, endpoint, network_body
+from reconciler.agent.docker_engine.pulling import Tell, pull
 from reconciler.agent.health import COMPLETION_SECONDS, Look, Verdict, judge, judge_job
-from reconciler.errors import (
-    EngineError,
-    EngineUnavailable,
-    ImageUnavailable,
-    PermissionDenied,
-    ReconcilerError,
-    ServiceFailed,
-)
+from reconciler.agent.pull_progress import Progress
+from reconciler.errors import EngineError, ImageUnavailable, ServiceFailed
 from reconciler.model import Network, ObservedState, Volume
 from reconciler.planning import (
     AwaitCompleted,
@@ -49,17 +39,13 @@ from reconciler.planning import (
     UnpauseContainer,
 )
 
-# The Engine answers in milliseconds; only a stop takes longer, by the container's own grace period.
-TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.2
 # More do not start 20 containers sooner: most of a start is the Engine's and the kernel's own work.
 AT_ONCE = 4
-# Between two words of progress; unpacking a layer of a gigabyte on an SD card is silent for a minute or two.
-PULL_SILENCE_SECONDS = 300
 
 
 class DockerEngine:
-    """One Docker Engine, and the folder of config files beside it."""
+    """One Docker Engine, and the folder of config files beside it. Pulls leave `keep_free` bytes of its disk free."""
 
     at_once = AT_ONCE
 
@@ -68,20 +54,21 @@ class DockerEngine:
         url: str,
         device: str,
         files: Path,
+        keep_free: int = 0,
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url, self._device, self._files = url, device, files
+        self._client, self._device, self._files = Client(url), device, files
+        self._keep_free, self._images_folder = keep_free, Path()
         self._sleep, self._clock = sleep, clock
-        self._connected: Any = None
 
     def version(self) -> str:
-        with self._errors("ask its version"):
+        with self._client.errors("ask its version"):
             return str(self._api.version()["Version"])
 
     def observe(self, device: str) -> ObservedState:
-        with self._errors("look at it"):
+        with self._client.errors("look at it"):
             mine = {"label": f"{labels.DEVICE}={device}"}
             containers = self._api.containers(all=True, filters=mine)
             networks, volumes = self._api.networks(), self._api.volumes()["Volumes"] or []
@@ -105,22 +92,47 @@ class DockerEngine:
 
         It has a connection of its own. Raises EngineUnavailable when the Engine goes.
         """
-        with self._errors("listen to it"):
-            api = _client(self._url)
+        with self._client.errors("listen to it"):
+            api = self._client.another().api
             kinds = {"type": ["container", "network", "image"]}
             for event in api.events(decode=True, filters=kinds):
                 if change := answers.change(event, self._device):
                     yield change
 
+    def pull(self, image: str, platform: str, tell: Tell) -> None:
+        """Make an image local, telling how far it is; what `tell` raises ends it. Other calls go on beside it."""
+
+        def told(progress: Progress) -> None:
+            tell(progress)
+            self._check_room(image, progress.missing)
+
+        client = self._client.another()
+        with client.errors(f"pull {image}"):
+            self._check_room(image, 0)
+            pull(client, image, platform, told)
+
+    def _check_room(self, image: str, more: int) -> None:
+        """On another machine, nobody can tell."""
+        if not self._client.is_on_this_machine:
+            return
+        if not self._images_folder.name:
+            self._images_folder = Path(self._api.info()["DockerRootDir"])
+        if why := complaint(self._images_folder, self._keep_free, more):
+            advice = "remove what fills the disk, or set `images.keepFree` lower"
+            raise ImageUnavailable(f"cannot pull {image}: {why}", advice=advice)
+
     def perform(self, step: Step) -> None:
         values = step.service.environment.values() if isinstance(step, CreateContainer) else ()
-        with self._errors(f"{step.verb} {step.subject}", values):
+        with self._client.errors(f"{step.verb} {step.subject}", values):
             self._perform(step)
+
+    def end_pass(self) -> tuple[Step, ...]:
+        return ()
 
     def _perform(self, step: Step) -> None:  # noqa: C901, PLR0912  # one case for each class of step, one call in each
         match step:
             case PullImage():
-                self._pull(step)
+                self.pull(step.image, step.platform, _in_silence)
             case StoreConfig():
                 store_file(self._files, step.config)
             case CreateNetwork():
@@ -155,28 +167,6 @@ class DockerEngine:
                 self._await_healthy(step)
             case AwaitCompleted():
                 self._await_completed(step)
-
-    def _pull(self, step: PullImage) -> None:
-        """The SDK's own pull has no deadline: a registry that falls silent would hold up the device for ever."""
-        registry, _ = docker.auth.resolve_repository_name(step.image)
-        header = docker.auth.get_config_header(self._api, registry)
-        given = {"fromImage": step.image, "platform": step.platform}
-        try:
-            answer = self._api._post(
-                self._api._url("/images/create"),
-                params={key: value for key, value in given.items() if value},
-                headers={"X-Registry-Auth": header} if header else {},
-                stream=True,
-                timeout=PULL_SILENCE_SECONDS,
-            )
-            self._api._raise_for_status(answer)
-            for line in self._api._stream_helper(answer, decode=True):
-                if "error" in line:
-                    raise _not_pulled(step.image, str(line["error"]))
-        except docker.errors.APIError as error:
-            raise _not_pulled(step.image, str(error.explanation)) from error
-        except requests.ReadTimeout as error:
-            raise _not_pulled(step.image, f"nothing arrived for {PULL_SILENCE_SECONDS} s") from error
 
     def _create_network(self, step: CreateNetwork) -> None:
         body = network_body(step.network)
@@ -248,33 +238,11 @@ class DockerEngine:
 
     @property
     def _api(self) -> Any:
-        if self._connected is None:
-            self._connected = _client(self._url)
-        return self._connected
+        return self._client.api
 
-    @contextmanager
-    def _errors(self, doing: str, values: Iterable[str] = ()) -> Iterator[None]:
-        """The SDK's errors as ours, with the Engine's address and its own words, but none of these values."""
-        try:
-            yield
-        except ReconcilerError:
-            raise
-        except docker.errors.APIError as error:
-            told = answers.without_values(str(error.explanation or error).strip(), values)
-            # 400 is "bad parameter" (moby, errdefs): the same call fails again, whatever else changes.
-            lasting = error.status_code == requests.codes.bad_request
-            raise EngineError(f"cannot {doing}: {told}", where=self._url, lasting=lasting) from error
-        except (docker.errors.DockerException, requests.RequestException) as error:
-            self._connected = None
-            if "PermissionError" in repr(error) or "Permission denied" in str(error):
-                advice = "run as root, or as a member of the group docker"
-                raise PermissionDenied("may not talk to the Docker Engine", where=self._url, advice=advice) from error
-            advice = "start it (systemctl start docker), or set `engine` to where it is"
-            raise EngineUnavailable("no Docker Engine answers", where=self._url, advice=advice) from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise EngineError(
-                f"cannot {doing}: an answer that is none of the API's: {error!r}", where=self._url
-            ) from error
+
+def _in_silence(progress: Progress) -> None:
+    """For a pull that somebody waits for, to its end."""
 
 
 def _check_binds(step: CreateContainer) -> None:
@@ -283,16 +251,3 @@ def _check_binds(step: CreateContainer) -> None:
         if mount.kind == "bind" and mount.selinux and not mount.create_host_path and not Path(mount.source).exists():
             advice = "make it, mount what belongs there, or say `create_host_path: true`"
             raise EngineError(f"{step.subject}: bind source path does not exist: {mount.source}", advice=advice)
-
-
-def _client(url: str) -> Any:
-    api = docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT_SECONDS)
-    # On a socket of this machine, no proxy: looking for one in the environment at each call costs as much as the call.
-    api.trust_env = not url.startswith("unix:")
-    return api
-
-
-def _not_pulled(image: str, why: str) -> ImageUnavailable:
-    return ImageUnavailable(
-        f"cannot pull {image}: {why[:300]}", advice="nothing was stopped; the next pass tries again"
-    )

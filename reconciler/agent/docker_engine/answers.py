@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from reconciler.agent import container_body as labels
+from reconciler.agent.docker_engine import container_body as labels
 from reconciler.agent.health import Look
 from reconciler.model import Container, ObservedNetwork, ObservedVolume
 

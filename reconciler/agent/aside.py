@@ -1,0 +1,35 @@
+"""An Engine that keeps nobody waiting for a pull."""
+
+from dataclasses import dataclass
+
+from reconciler.agent.engine import Engine
+from reconciler.agent.pulls import Pulls
+from reconciler.model import ObservedState
+from reconciler.planning import PullImage, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Another Engine, whose pulls go on aside: to perform one is to ask for it, and to be told where it stands."""
+
+    engine: Engine
+    pulls: Pulls
+
+    @property
+    def at_once(self) -> int:
+        return self.engine.at_once
+
+    def observe(self, device: str) -> ObservedState:
+        return self.engine.observe(device)
+
+    def version(self) -> str:
+        return self.engine.version()
+
+    def perform(self, step: Step) -> None:
+        if isinstance(step, PullImage):
+            self.pulls.want(step)
+        else:
+            self.engine.perform(step)
+
+    def end_pass(self) -> tuple[Step, ...]:
+        return self.pulls.end_pass()

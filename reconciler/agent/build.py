@@ -1,0 +1,46 @@
+"""Puts the parts of a device together."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from reconciler.agent.config import Config
+from reconciler.agent.docker_engine import DockerEngine
+from reconciler.agent.engine import Engine
+from reconciler.agent.journal import Journal
+from reconciler.agent.publish import Publisher
+from reconciler.agent.reconcile import Reconciler
+from reconciler.agent.source import Source
+from reconciler.errors import ConfigError, PermissionDenied
+from reconciler.repository import Mirror, StatusBranch
+from signing import SignatureError, Signer, load_signer
+
+
+def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
+    """One device, on this Engine. Raises ConfigError or PermissionDenied when its key cannot be used."""
+    mirror = Mirror(config.state / "repository.git", config.remote, config.branch)
+    branch = StatusBranch(config.state / "repository.git", config.remote, config.status_branch)
+    return Reconciler(
+        config,
+        Source(mirror, journal, config.allowed_signers, config.anchor),
+        mirror,
+        engine,
+        journal,
+        Publisher(branch, journal, _identity(config.identity), config.heartbeat),
+    )
+
+
+def docker_engine(config: Config, sleep: Callable[[float], None] = time.sleep) -> DockerEngine:
+    """The Engine that the settings name."""
+    return DockerEngine(config.engine, config.device, config.state / "configs", config.keep_free, sleep=sleep)
+
+
+def _identity(path: Path) -> Signer:
+    if path.exists() and not os.access(path, os.R_OK):
+        raise PermissionDenied("this device's key may not be read", where=str(path), advice="run as root")
+    try:
+        return load_signer(path)
+    except SignatureError as error:
+        advice = "make one with `python -m signing new`, and put its public half into the device's file"
+        raise ConfigError(f"this device's key cannot be used: {error}", where=str(path), advice=advice) from error

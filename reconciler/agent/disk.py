@@ -1,0 +1,26 @@
+"""Is there room on the disk of the images? A full one stops more than the pull that filled it."""
+
+import os
+from pathlib import Path
+
+
+def complaint(folder: Path, keep_free: int, more: int = 0) -> str:
+    """Why there is no room for so many bytes more, for people; nothing where there is, or nobody can tell."""
+    free = free_bytes(folder)
+    if free is None or free - more >= keep_free:
+        return ""
+    need = f"{_megabytes(more)} more are needed, " if more else ""
+    return f"no room on the disk: {need}{_megabytes(free)} are free, {_megabytes(keep_free)} are kept free"
+
+
+def free_bytes(folder: Path) -> int | None:
+    """What may still be written there; None where the folder is not to be seen."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB"
