@@ -39,6 +39,7 @@ ACTS: dict[str, Callable[[docker.APIClient], None]] = {
     "pause": lambda api: api.pause(NAME),
     "rename": lambda api: api.rename(NAME, "somebody"),
     "network disconnect": lambda api: api.disconnect_container_from_network(NAME, "shop_default"),
+    "update": lambda api: api.update_container(NAME, restart_policy={"Name": "always"}),
     "rm -f": lambda api: api.remove_container(NAME, force=True),
 }
 # What tells that the act is undone: the event's type and action.
@@ -48,6 +49,7 @@ UNDONE = {
     "pause": ("container", "unpause"),
     "rename": ("container", "rename"),
     "network disconnect": ("network", "connect"),
+    "update": ("container", "update"),
     "rm -f": ("container", "start"),
 }
 
@@ -74,10 +76,10 @@ def healed_after(api: docker.APIClient, events: Events, act: str) -> float:
     ACTS[act](api)
     done = time.time_ns()
     wait_until(lambda: events.first(UNDONE[act], before) is not None, 30, f"healing after {act}")
-    # A rename is an event of the same kind as its undoing, which is the second.
-    if act == "rename":
+    # These are events of the same kind as their undoing, which is the second.
+    if act in ("rename", "update"):
         first = events.first(UNDONE[act], before) or before
-        wait_until(lambda: events.first(UNDONE[act], first) is not None, 30, "the name back")
+        wait_until(lambda: events.first(UNDONE[act], first) is not None, 30, f"undoing the {act}")
         before = first
     return max(0, (events.first(UNDONE[act], before) or done) - done) / 1e9
 
@@ -90,6 +92,7 @@ def floor(api: docker.APIClient, act: str) -> float:
         "pause": lambda: api.unpause(NAME),
         "rename": lambda: api.rename("somebody", NAME),
         "network disconnect": lambda: api.connect_container_to_network(NAME, "shop_default"),
+        "update": lambda: api.update_container(NAME, restart_policy={"Name": "no"}),
         "rm -f": lambda: _create(api),
     }
     ACTS[act](api)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reconciler.model.service import Limits
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -23,6 +25,10 @@ class Container:
     stale_networks: frozenset[str] = frozenset()
     # The ids of the containers whose namespaces it was made in: in those of others, it reaches nobody.
     joined: frozenset[str] = frozenset()
+    # What `docker update` can change; of limits, 0 is none.
+    limits: Limits = field(default_factory=Limits)
+    restart: str = "no"
+    restart_attempts: int = 0
     # Volumes without a name of their own, by where they are mounted.
     anonymous_volumes: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,6 +67,8 @@ class ObservedState:
     images: Mapping[str, str] = field(default_factory=dict)
     configs: frozenset[str] = frozenset()
     foreign_names: frozenset[str] = frozenset()
+    # The fields of Limits that the device's kernel cannot keep to: the Engine drops them without an error.
+    unlimited: frozenset[str] = frozenset()
 
     def of_app(self, app: str) -> tuple[Container, ...]:
         return tuple(container for container in self.containers if container.app == app)

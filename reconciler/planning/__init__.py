@@ -1,6 +1,7 @@
 """From two states to steps. Pure."""
 
 from reconciler.planning.fingerprint import digest, fingerprint, network_fingerprint
+from reconciler.planning.in_place import kept_limits
 from reconciler.planning.lanes import Lanes, side_by_side
 from reconciler.planning.planner import EmptyDesiredState, make_plan
 from reconciler.planning.preview import as_if_applied, asked_of_others
@@ -24,6 +25,7 @@ from reconciler.planning.steps import (
     StopContainer,
     StoreConfig,
     UnpauseContainer,
+    UpdateContainer,
 )
 
 __all__ = [
@@ -47,11 +49,13 @@ __all__ = [
     "StopContainer",
     "StoreConfig",
     "UnpauseContainer",
+    "UpdateContainer",
     "as_if_applied",
     "asked_of_others",
     "digest",
     "fingerprint",
     "has_finished",
+    "kept_limits",
     "make_plan",
     "matches",
     "network_fingerprint",

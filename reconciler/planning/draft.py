@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from reconciler.model import Container, Service
 from reconciler.planning.fingerprint import fingerprint
+from reconciler.planning.in_place import differences, told
 from reconciler.planning.steps import (
     ConnectNetwork,
     CreateContainer,
@@ -13,6 +14,7 @@ from reconciler.planning.steps import (
     Step,
     StopContainer,
     UnpauseContainer,
+    UpdateContainer,
 )
 
 # What the Engine could not remove, or is removing: it can never run again.
@@ -127,8 +129,10 @@ class Draft:
         if kept is not None and self.comes_back(kept):
             self.add(RenameContainer, kept.id, self.final, cause="comes back")
 
-    def heal(self, kept: Container) -> None:
-        """Undo what was done to the container by hand."""
+    def heal(self, kept: Container, unlimited: frozenset[str]) -> None:
+        """Change what can be changed in place, and undo what was done to the container by hand."""
+        if differing := differences(self.service, kept, unlimited):
+            self.add(UpdateContainer, kept.id, self.service, cause=told(differing))
         wanted = {attachment.network: attachment for attachment in self.service.networks}
         for network in sorted(kept.networks - wanted.keys()):
             if not (self.service.network_mode and network == self.service.network_mode):

@@ -12,6 +12,7 @@ from reconciler.model import (
 )
 from reconciler.model.image import listed_name
 from reconciler.planning.fingerprint import fingerprint, network_fingerprint
+from reconciler.planning.in_place import kept_limits
 
 
 def as_if_applied(desired: DesiredState) -> ObservedState:
@@ -29,6 +30,9 @@ def as_if_applied(desired: DesiredState) -> ObservedState:
             state="running",
             health="healthy",
             networks=frozenset(attachment.network for attachment in service.networks),
+            limits=kept_limits(service.limits),
+            restart=service.restart,
+            restart_attempts=service.restart_attempts,
             joined=frozenset(f"{app.name}/{name}" for name in service.lives_in),
         )
         for app in desired.apps

@@ -19,6 +19,7 @@ from reconciler.model import App, Container, ObservedState, Service
 from reconciler.model.image import listed_name
 from reconciler.planning.draft import LOST, NEXT, Draft, best, change, is_set_aside, must_stop
 from reconciler.planning.fingerprint import changed_fields, fingerprint
+from reconciler.planning.in_place import IN_PLACE, is_possible
 from reconciler.planning.steps import AwaitHealthy, RemoveContainer, RestartContainer, StartContainer, Step
 
 
@@ -59,11 +60,11 @@ def plan_service(
     draft = Draft(app.name, service, why_replaced(service, containers, observed) if kept is None else "")
     fallback = _fallback(service, kept, others)
     if service.update.starts_first and fallback is not None and fallback.is_running and _is_next(kept):
-        return _start_first(draft, kept, others, fallback)
+        return _start_first(draft, kept, others, fallback, observed.unlimited)
     draft.make_room(kept, others, fallback)
     draft.install(kept, fallback)
     if kept is not None:
-        draft.heal(kept)
+        draft.heal(kept, observed.unlimited)
     starts = kept is None or not (must_stop(kept) or (has_finished(service, kept) and not draft.comes_back(kept)))
     if starts:
         draft.add(StartContainer, draft.address, cause=_why_start(kept, draft.why))
@@ -81,7 +82,9 @@ def _is_next(kept: Container | None) -> bool:
     return kept is None or kept.name.endswith(NEXT)
 
 
-def _start_first(draft: Draft, kept: Container | None, others: list[Container], fallback: Container) -> ServicePlan:
+def _start_first(
+    draft: Draft, kept: Container | None, others: list[Container], fallback: Container, unlimited: frozenset[str]
+) -> ServicePlan:
     """Run the new one beside the old one, and only when it is well let it take over."""
     discarded = [container for container in others if container is not fallback]
     draft.clear_the_way(kept, discarded)
@@ -90,7 +93,7 @@ def _start_first(draft: Draft, kept: Container | None, others: list[Container], 
         draft.create(draft.next, fallback)
     else:
         address = kept.id
-        draft.heal(kept)
+        draft.heal(kept, unlimited)
     if kept is None or not must_stop(kept):
         draft.add(StartContainer, address, cause=_why_start(kept, draft.why))
     draft.add(AwaitHealthy, address, draft.service, cause="before the old one stops")
@@ -111,7 +114,7 @@ def why_replaced(service: Service, containers: tuple[Container, ...], observed: 
     serving = best(service, containers)
     if serving.state in LOST:
         return f"was {serving.state}"
-    fields = changed_fields(serving.fingerprint, fingerprint(service))
+    fields = _must_differ(service, serving, observed)
     told = [f"image {serving.image} -> {service.image}"] if "image" in fields else []
     rest = ", ".join(field for field in fields if field != "image")
     if fields:
@@ -122,9 +125,20 @@ def why_replaced(service: Service, containers: tuple[Container, ...], observed: 
 
 
 def matches(service: Service, container: Container, observed: ObservedState) -> bool:
-    """Is this container what the service asks for, of the image that its reference means today?"""
+    """Is this container what the service asks for, or can be made so, of the image that its reference means today?"""
     local = observed.images.get(listed_name(service.image))
-    return container.fingerprint == fingerprint(service) and local in (None, container.image_id)
+    return local in (None, container.image_id) and not _must_differ(service, container, observed)
+
+
+def _must_differ(service: Service, container: Container, observed: ObservedState) -> tuple[str, ...]:
+    """The fields for which the container must be made anew."""
+    wanted = fingerprint(service)
+    fields = changed_fields(container.fingerprint, wanted) if container.fingerprint != wanted else ()
+    if not is_possible(service, container, observed.unlimited):
+        return tuple(sorted({*fields, "limits"}))
+    # How eagerly memory is swapped out cannot be changed in place, nor be read where the kernel does not do it.
+    is_swapped_alike = service.limits.memory_swappiness == container.limits.memory_swappiness
+    return tuple(field for field in fields if field not in IN_PLACE or (field == "limits" and not is_swapped_alike))
 
 
 def _kept(

@@ -124,6 +124,15 @@ class UnpauseContainer(_Change):
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateContainer(_Change):
+    """POST /containers/{id}/update, with the limits and the restart policy of the service."""
+
+    container: str
+    service: Service
+    verb = "update"
+
+
+@dataclass(frozen=True, slots=True)
 class StopContainer(_Change):
     """POST /containers/{id}/stop, with the grace period that the container was created with."""
 
@@ -183,6 +192,7 @@ Step = (
     | StartContainer
     | RestartContainer
     | UnpauseContainer
+    | UpdateContainer
     | StopContainer
     | RenameContainer
     | RemoveContainer
@@ -195,6 +205,7 @@ HEALING = (
     StartContainer,
     RestartContainer,
     UnpauseContainer,
+    UpdateContainer,
     RenameContainer,
     ConnectNetwork,
     DisconnectNetwork,

@@ -20,6 +20,7 @@ from reconciler.model import (
     Dependency,
     DesiredState,
     Healthcheck,
+    Limits,
     Mount,
     Network,
     ObservedState,
@@ -45,7 +46,9 @@ from reconciler.planning import (
     StopContainer,
     StoreConfig,
     UnpauseContainer,
+    UpdateContainer,
     fingerprint,
+    kept_limits,
     make_plan,
     network_fingerprint,
 )
@@ -53,6 +56,7 @@ from reconciler.planning import (
 # Every step says which app it is of, what it is about and why.
 WHY = ("app", "app/web", "contract")
 WEB, DEFAULT, BACK = "app-web-1", "app_default", "app_back"
+MIB = 1024 * 1024
 CONFIG = ConfigFile(hashlib.sha256(b"threshold: 3\n").hexdigest(), b"threshold: 3\n")
 
 
@@ -74,6 +78,9 @@ class Bench(Protocol):
     def foreign(self, name: str, network: str = "bridge") -> None: ...
 
     def pause(self, name: str) -> None: ...
+
+    def adjust(self, name: str, memory: int) -> None:
+        """docker update --memory, with as much swap again"""
 
     def kill(self, name: str) -> None: ...
 
@@ -145,6 +152,35 @@ class EngineContract:
         found = start(bench, web(bench))
         bench.engine.perform(StartContainer(*WHY, found.id))
         assert seen(bench).state == "running"
+
+    def test_limits_and_restart_policy_change_in_place(self, bench: Bench) -> None:
+        make_network(bench)
+        found = start(bench, web(bench, limits=Limits(memory=64 * MIB, pids=100)))
+        assert found.limits == kept_limits(Limits(memory=64 * MIB, pids=100))
+        wanted = web(bench, limits=Limits(cpus=0.5, memory=32 * MIB, cpu_shares=512), restart="always")
+        bench.engine.perform(UpdateContainer(*WHY, found.id, wanted))
+        after = seen(bench)
+        assert (after.id, after.state) == (found.id, "running")
+        assert after.limits == kept_limits(wanted.limits)
+        assert (after.restart, after.restart_attempts) == ("always", 0)
+
+    def test_limits_of_a_stopped_container_change_as_well(self, bench: Bench) -> None:
+        make_network(bench)
+        wanted = web(bench, limits=Limits(memory=64 * MIB), restart="on-failure", restart_attempts=3)
+        bench.engine.perform(UpdateContainer(*WHY, create(bench, web(bench)).id, wanted))
+        after = seen(bench)
+        assert (after.limits.memory, after.restart, after.restart_attempts) == (64 * MIB, "on-failure", 3)
+
+    def test_what_docker_update_did_is_seen_and_undone(self, bench: Bench) -> None:
+        make_network(bench)
+        service = web(bench, limits=Limits(memory=64 * MIB))
+        found = start(bench, service)
+        bench.adjust(WEB, 32 * MIB)
+        fresh = bench.other(bench.device)
+        drifted = next(c for c in fresh.observe(bench.device).containers if c.name == WEB)
+        assert drifted.limits == kept_limits(Limits(memory=32 * MIB))
+        fresh.perform(UpdateContainer(*WHY, found.id, service))
+        assert seen(bench).limits == kept_limits(service.limits)
 
     def test_a_stopped_container_has_exited_and_is_removed(self, bench: Bench) -> None:
         make_network(bench)

@@ -32,6 +32,9 @@ class FakeBench:
     def image(self, behaviour: str) -> str:
         return f"registry.example:5000/probe-{behaviour}@sha256:{'0' * 64}"
 
+    def adjust(self, name: str, memory: int) -> None:
+        self.fake.adjust(name, memory=memory, memory_swap=2 * memory)
+
     def other(self, device: str) -> Engine:
         return self.fake  # one object plays for every device; what it shows depends on who looks
 
@@ -65,6 +68,9 @@ class DockerBench:
 
     def pause(self, name: str) -> None:
         self.client.containers.get(name).pause()
+
+    def adjust(self, name: str, memory: int) -> None:
+        self.client.containers.get(name).update(mem_limit=memory, memswap_limit=2 * memory)
 
     def kill(self, name: str) -> None:
         container = self.client.containers.get(name)

@@ -33,6 +33,7 @@ class Seen:
     image: str
     started_at: str
     restarts: int
+    memory: int = 0
 
 
 @dataclass
@@ -194,7 +195,7 @@ def look(container: Container, fresh: bool = True) -> Seen:
     state = container.attrs["State"]
     return Seen(
         container.id, container.name, state["Status"], container.attrs["Config"]["Image"], state["StartedAt"],
-        container.attrs["RestartCount"],
+        container.attrs["RestartCount"], container.attrs["HostConfig"]["Memory"],
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What is done to the device's containers by hand is undone, and told; what belongs to others is left alone."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from docker.models.containers import Container
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.docker
 @pytest.fixture
 def running(story: Story) -> Story:
     """A device that runs one app."""
-    story.app("web")
+    story.app("web", mem_limit="64m")
     story.push("One app")
     story.converge()
     return story
@@ -31,6 +32,11 @@ BY_HAND: dict[str, tuple[Callable[[Container], object], tuple[str, ...], bool]] 
     "remove": (lambda container: container.remove(force=True), ("create", "not on the device"), False),
     "rename": (lambda container: container.rename(f"{container.name}-old"), ("rename", "was renamed to"), True),
     "disconnect": (_disconnect, ("connect", "was disconnected"), True),
+    "update": (
+        lambda container: container.update(mem_limit="32m", memswap_limit="64m"),
+        ("update", "32m -> 64m"),
+        True,
+    ),
 }
 
 
@@ -60,6 +66,17 @@ def undone_and_told(running: Story, act: Callable[[Container], object], words: t
     assert told.phase == "Healthy"
     assert told.condition("Drifted").status == "True"
     assert told.step(*words, f"{running.app_name('web')}/serve"), told.steps
+
+
+def test_a_limit_that_changes_in_git_changes_while_the_container_runs_on(running: Story) -> None:
+    web = running.container_name("web")
+    before = running.seen()[web]
+    running.app("web", mem_limit="128m")
+    running.push("More memory")
+    said = running.converge().stdout.split()
+    assert said == ["update", f"{running.app_name('web')}/serve", "mem_limit", "64m", "->", "128m"]
+    assert running.seen() == {web: replace(before, memory=128 * 1024 * 1024)}
+    assert running.converge().stdout == "nothing to do\n"
 
 
 def test_a_container_that_was_paused_runs_on_and_is_given_time_to_be_well(running: Story) -> None:

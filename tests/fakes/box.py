@@ -1,11 +1,12 @@
 """A container in memory, and what it does when it is started, stopped and looked at."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import NoReturn
 
 from reconciler.agent.health import Look
 from reconciler.errors import EngineError
-from reconciler.model import Container, Service
+from reconciler.model import Container, Limits, Service
+from reconciler.planning import kept_limits
 
 
 @dataclass
@@ -24,6 +25,10 @@ class Box:
     exit_code: int = 0
     networks: dict[str, str] = field(default_factory=dict)
     joined: frozenset[str] = frozenset()
+    # What `docker update` changes.
+    limits: Limits = field(default_factory=Limits)
+    restart: str = "no"
+    restart_attempts: int = 0
 
     @property
     def is_up(self) -> bool:
@@ -38,9 +43,17 @@ class Box:
         self.state, self.health, self.exit_code = "running", "starting", 0
         if behaviour in ("job", "exits"):
             self.end(3 if behaviour == "exits" else 0)
-            policy = self.service.restart
+            policy = self.restart
             if policy in ("always", "unless-stopped") or (policy == "on-failure" and self.exit_code):
                 self.state = "restarting"
+
+    def obey(self, service: Service, unlimited: frozenset[str] = frozenset()) -> None:
+        """Take over its limits and restart policy, as a kernel does that cannot keep to some. 0 changes nothing."""
+        asked = kept_limits(service.limits)
+        given = {f.name: getattr(asked, f.name) for f in fields(asked) if f.name not in unlimited}
+        set_ = {name: value for name, value in given.items() if value or name == "pids"}
+        self.limits = replace(self.limits, **set_)
+        self.restart, self.restart_attempts = service.restart, service.restart_attempts
 
     def end(self, exit_code: int) -> None:
         self.state, self.health, self.exit_code = "exited", "", exit_code
@@ -67,6 +80,9 @@ class Box:
             self.health if self.state == "running" else "",
             self.exit_code if self.state == "exited" else None,
             frozenset(self.networks),
+            limits=self.limits,
+            restart=self.restart,
+            restart_attempts=self.restart_attempts,
             joined=self.joined,
         )
 

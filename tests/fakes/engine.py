@@ -33,6 +33,7 @@ from reconciler.planning import (
     StopContainer,
     StoreConfig,
     UnpauseContainer,
+    UpdateContainer,
 )
 from tests.fakes.box import Box, refuse
 from tests.fakes.world import BUILT_IN, World
@@ -73,6 +74,7 @@ class FakeEngine(World):
             tuple(v if device == self.device else ObservedVolume(v.name) for v in self.volumes.values()),
             dict(self.images),
             frozenset(self.configs),
+            unlimited=self.unlimited,
         )
 
     def perform(self, step: Step) -> None:
@@ -131,6 +133,8 @@ class FakeEngine(World):
                 self._start(self.box(step.container))
             case UnpauseContainer():
                 self._unpause(self.box(step.container))
+            case UpdateContainer():
+                self.box(step.container).obey(step.service, self.unlimited)
             case StopContainer():
                 self._stop(self.box(step.container))
             case RenameContainer():
@@ -146,7 +150,7 @@ class FakeEngine(World):
             refuse(f"No such image: {service.image}")
         for mount in service.mounts:
             self._mount(mount)
-        self._add(
+        made = self._add(
             Box(
                 self.new_id(),
                 step.name,
@@ -160,6 +164,7 @@ class FakeEngine(World):
                 joined=frozenset(self.box(service.peers[name]).id for name in service.lives_in),
             )
         )
+        made.obey(service, self.unlimited)
 
     def _mount(self, mount: Mount) -> None:
         if mount.kind in ("config", "secret") and mount.source not in self.configs:

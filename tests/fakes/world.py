@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from reconciler.model import ObservedNetwork, ObservedVolume, Service
 from reconciler.model.image import listed_name
@@ -22,6 +24,8 @@ class World:
         self.images: dict[str, str] = {}
         self.configs: dict[str, bytes] = {}
         self.behaviours: dict[str, str] = {}
+        # Limits that the kernel of this device cannot keep to.
+        self.unlimited: frozenset[str] = frozenset()
         self._made = 0
         for name in BUILT_IN:
             self._add_network(name)
@@ -54,6 +58,12 @@ class World:
     def forget(self, name: str) -> None:
         """docker rm -f"""
         del self.boxes[self.box(name).id]
+
+    def adjust(self, name: str, restart: str | None = None, **limits: Any) -> None:
+        """docker update"""
+        box = self.box(name)
+        box.limits = replace(box.limits, **limits)
+        box.restart = restart or box.restart
 
     def rename(self, name: str, new: str) -> None:
         box = self.box(name)
@@ -89,7 +99,7 @@ class World:
         for box in self.boxes.values():
             if box.is_up:
                 box.end(255)
-                if box.service.restart in ("always", "unless-stopped"):
+                if box.restart in ("always", "unless-stopped"):
                     box.run(self._behaviour(box))
 
     def settle(self) -> None:

@@ -3,11 +3,13 @@
 A case has these keys; names of containers are APP-SERVICE-1, as Compose makes them.
 
     before    apps that were applied and are well: {app: {service: image or Compose}}, or a whole Compose document
-    seen      what differs from that, by container: {state, exit, name, networks}; `~` is a container removed by hand;
+    seen      what differs from that, by container: {state, exit, name, networks, and what `docker update` did:
+              adjusted}; `~` is a container removed by hand;
               one that is not there yet is made, `as` a service of `before`, of `desired`, or a Compose service
     local     images that are on the device as well
     lost      images, networks, volumes and configs (by content) that are not on the device any more
     moved     tags that mean another image by now
+    unlimited limits that the device's kernel cannot keep to
     foreign   containers of somebody else, with their networks
     desired   the apps that are wanted, as in `before`; untouched, partly, allow_empty: see DesiredState
     plan      what make_plan says; or `refused`, part of its error
@@ -28,7 +30,20 @@ from tests.fakes.engine import FakeEngine
 from tests.planning.workbench import DEVICE, add_box, applied, desired
 
 FOLDER = Path(__file__).parent.parent / "cases" / "plan"
-KEYS = {"case", "before", "seen", "local", "lost", "moved", "foreign", "desired", "plan", "refused", "fails"}
+KEYS = {
+    "case",
+    "before",
+    "seen",
+    "local",
+    "lost",
+    "moved",
+    "foreign",
+    "desired",
+    "plan",
+    "refused",
+    "fails",
+    "unlimited",
+}
 # Images that end with 0 at once; all others go on, and are healthy.
 JOBS = {"migrate:1": "job", "migrate:2": "job"}
 WORDS = {"untouched", "partly", "allow_empty"}
@@ -72,6 +87,7 @@ def engine_of(case: dict[str, Any], wanted: DesiredState) -> FakeEngine:
     before = desired(case.get("before", {}))
     engine = FakeEngine(DEVICE)
     engine.behaviours = JOBS
+    engine.unlimited = frozenset(case.get("unlimited", ()))
     applied(before, engine)
     for name in case.get("foreign", {}):
         engine.foreign(name, case["foreign"][name] or ())
@@ -101,6 +117,7 @@ def see(engine: FakeEngine, name: str, edits: dict[str, Any] | None, states: dic
     box.state = edits.get("state", box.state)
     box.health = "healthy" if box.state == "running" else ""
     box.exit_code = edits.get("exit", 0)
+    engine.adjust(box.id, **edits.get("adjusted", {}))
     if "networks" in edits:
         box.networks = dict.fromkeys(edits["networks"], "")
 

@@ -20,6 +20,7 @@ from reconciler.model import (
     ConfigFile,
     Dependency,
     DesiredState,
+    Limits,
     Mount,
     Network,
     Service,
@@ -37,6 +38,7 @@ from reconciler.planning import (
     StopContainer,
     make_plan,
 )
+from tests.fakes.box import Box
 from tests.fakes.engine import FakeEngine, PowerCut
 from tests.planning.workbench import DEVICE, add_box, applied, desired
 
@@ -66,6 +68,7 @@ def apps(draw: st.DrawFn, name: str) -> App:
                 f"{key}:{draw(st.integers(1, 3))}",
                 f"{name}-{key}-1",
                 restart=draw(st.sampled_from(["no", "always"])),
+                limits=draw(st.sampled_from([Limits(), Limits(memory=64), Limits(memory=128, pids=7)])),
                 update=Update(order=draw(st.sampled_from(["stop-first", "start-first"]))),
                 environment={"COLOUR": draw(st.sampled_from(["red", "blue"]))},
                 networks=tuple(Attachment(f"{name}_{network}") for network in networks),
@@ -86,6 +89,25 @@ def fleets(draw: st.DrawFn) -> DesiredState:
     return DesiredState(DEVICE, tuple(draw(apps(name)) for name in sorted(names)), allow_empty=True)
 
 
+def by_hand(draw: st.DrawFn, engine: FakeEngine, box: Box) -> None:
+    """What somebody may have done to a container."""
+    act = draw(st.sampled_from(["nothing", "nothing", "state", "rename", "networks", "forget", "adjust"]))
+    match act:
+        case "state":
+            box.state = draw(st.sampled_from(STATES))
+            box.exit_code = draw(st.sampled_from([0, 1, 137]))
+        case "rename":
+            box.name += draw(st.sampled_from([".previous", ".next", "-mine"]))
+        case "networks":
+            given = [{}, {"bridge": ""}, box.networks | {"bridge": ""}]
+            box.networks = draw(st.sampled_from(given)) if box.networks else {}
+        case "adjust":
+            engine.adjust(box.id, draw(st.sampled_from(["no", "always"])), pids=draw(st.sampled_from([None, 9])))
+            engine.adjust(box.id, memory=draw(st.sampled_from([None, 64])))
+        case "forget":
+            engine.forget(box.id)
+
+
 @st.composite
 def devices(draw: st.DrawFn) -> FakeEngine:
     """A device on which some fleet was applied, and on which then anything happened."""
@@ -94,18 +116,7 @@ def devices(draw: st.DrawFn) -> FakeEngine:
     applied(before, engine)
     engine.foreign("guest", ["bridge"])
     for box in [box for box in engine.boxes.values() if box.device]:
-        act = draw(st.sampled_from(["nothing", "nothing", "state", "rename", "networks", "forget"]))
-        match act:
-            case "state":
-                box.state = draw(st.sampled_from(STATES))
-                box.exit_code = draw(st.sampled_from([0, 1, 137]))
-            case "rename":
-                box.name += draw(st.sampled_from([".previous", ".next", "-mine"]))
-            case "networks":
-                by_hand = [{}, {"bridge": ""}, box.networks | {"bridge": ""}]
-                box.networks = draw(st.sampled_from(by_hand)) if box.networks else {}
-            case "forget":
-                engine.forget(box.id)
+        by_hand(draw, engine, box)
     for app in before.apps:
         for service in draw(st.lists(st.sampled_from(app.services), max_size=2, unique_by=lambda s: s.name)):
             other = replace(
@@ -246,6 +257,11 @@ UPDATES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"shop": {"front": {"image": "web:2", "ports": ["80:80"]}}},
     ),
     "container renamed": (A, {"shop": {"web": {"image": "web:1", "container_name": "front"}}}),
+    "limits in place, with an image": (
+        {"shop": {"db": {"image": "db:1", "mem_limit": "64m"}, "web": "web:1"}},
+        {"shop": {"db": {"image": "db:1", "mem_limit": "128m", "restart": "always"}, "web": "web:2"}},
+    ),
+    "limits taken away": ({"shop": {"web": {"image": "web:1", "mem_limit": "64m"}}}, A),
     "port kept": (
         {"shop": {"web": {"image": "web:1", "ports": ["80:80"]}}},
         {"shop": {"web": {"image": "web:2", "ports": ["80:80"]}}},

@@ -64,5 +64,6 @@ def add_box(engine: FakeEngine, app: str, service: Service, name: str) -> Box:
     image = engine.images[listed_name(service.image)]
     made = Box(engine.new_id(), name, engine.device, app, service, fingerprint(service), image, networks=networks)
     made.joined = joined
+    made.obey(service)
     engine.boxes[made.id] = made
     return made

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from reconciler.agent.docker_engine import container_body as labels
 from reconciler.agent.health import Look
-from reconciler.model import Container, ObservedNetwork, ObservedVolume
+from reconciler.model import Container, Limits, ObservedNetwork, ObservedVolume
+from reconciler.planning import kept_limits
 
 # Only the status text of the list call holds these two on Engine 20.10.
 _STATUS_EXIT = re.compile(r"Exited \((\d+)\)")
@@ -19,7 +21,7 @@ _NANOSECONDS = 1e9
 Answer = Mapping[str, Any]
 
 
-def container(found: Answer, network_ids: Mapping[str, str]) -> Container:
+def container(found: Answer, network_ids: Mapping[str, str], adjustable: "Adjustable") -> Container:
     """One element of GET /containers/json. `network_ids` are those of today, by name."""
     carried, status = found["Labels"], found["Status"]
     joined = found["NetworkSettings"]["Networks"] or {}
@@ -42,6 +44,9 @@ def container(found: Answer, network_ids: Mapping[str, str]) -> Container:
             # Before its first start, a container knows no id yet.
             if endpoint["NetworkID"] and network_ids.get(name, endpoint["NetworkID"]) != endpoint["NetworkID"]
         ),
+        limits=adjustable.limits,
+        restart=adjustable.restart,
+        restart_attempts=adjustable.restart_attempts,
         joined=frozenset(carried.get(labels.JOINED, "").split()),
         anonymous_volumes={
             mount["Destination"]: mount["Name"]
@@ -49,6 +54,53 @@ def container(found: Answer, network_ids: Mapping[str, str]) -> Container:
             if mount["Type"] == "volume" and _ANONYMOUS.fullmatch(mount["Name"])
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustable:
+    """What POST /containers/{id}/update can change."""
+
+    limits: Limits
+    restart: str
+    restart_attempts: int
+
+
+def adjustable(found: Answer) -> Adjustable:
+    """GET /containers/{id}/json."""
+    host = found["HostConfig"]
+    policy = host["RestartPolicy"]
+    swappiness = host.get("MemorySwappiness")
+    limits = Limits(
+        cpus=host["NanoCpus"] / _NANOSECONDS if host["NanoCpus"] else None,
+        memory=host["Memory"],
+        memory_reservation=host["MemoryReservation"],
+        pids=host["PidsLimit"],
+        memory_swap=host["MemorySwap"],
+        # -1 is "not said" on some Engines.
+        memory_swappiness=swappiness if swappiness != -1 else None,
+        cpu_shares=host["CpuShares"],
+        cpu_quota=host["CpuQuota"],
+        cpu_period=host["CpuPeriod"],
+        cpuset=host["CpusetCpus"],
+    )
+    return Adjustable(kept_limits(limits), policy["Name"] or "no", policy["MaximumRetryCount"])
+
+
+# What of GET /info says that the kernel keeps to these limits.
+_KEPT_BY = {
+    "MemoryLimit": ("memory", "memory_reservation", "memory_swap"),
+    "SwapLimit": ("memory_swap",),
+    "CpuCfsPeriod": ("cpu_period", "cpus"),
+    "CpuCfsQuota": ("cpu_quota", "cpus"),
+    "CPUShares": ("cpu_shares",),
+    "CPUSet": ("cpuset",),
+    "PidsLimit": ("pids",),
+}
+
+
+def unlimited(info: Answer) -> frozenset[str]:
+    """The fields of Limits that the kernel cannot keep to (GET /info). What it does not tell, it can."""
+    return frozenset(name for key, names in _KEPT_BY.items() if info.get(key) is False for name in names)
 
 
 def network(found: Answer, device: str) -> ObservedNetwork:
@@ -106,6 +158,11 @@ def change(event: Answer, device: str) -> str:
         return f"{kind} {action}" if action in _OF_ALL[kind] else ""
     is_ours = kind == "container" and actor.get(labels.DEVICE) == device
     return f"{actor.get('name', '')} {action}" if is_ours and action.partition(":")[0] in _CHANGES else ""
+
+
+def is_update(event: Answer) -> bool:
+    """Did somebody change what `adjustable` reads?"""
+    return (event["Type"], event["Action"]) == ("container", "update")
 
 
 def without_values(text: str, values: Iterable[str]) -> str:

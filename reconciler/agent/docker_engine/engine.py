@@ -8,12 +8,14 @@ from typing import Any
 import docker.errors
 import requests
 
-from reconciler.agent.config_files import store_file, stored_files
+from reconciler.agent.config_files import store_file
 from reconciler.agent.disk import complaint
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine import container_body as labels
 from reconciler.agent.docker_engine.client import Client
 from reconciler.agent.docker_engine.container_body import container_body, endpoint, network_body
+from reconciler.agent.docker_engine.host_config import update_body
+from reconciler.agent.docker_engine.observing import Observer
 from reconciler.agent.docker_engine.pulling import Tell, pull
 from reconciler.agent.health import COMPLETION_SECONDS, Look, Verdict, judge, judge_job
 from reconciler.agent.pull_progress import Progress
@@ -37,6 +39,7 @@ from reconciler.planning import (
     StopContainer,
     StoreConfig,
     UnpauseContainer,
+    UpdateContainer,
 )
 
 POLL_SECONDS = 0.2
@@ -60,7 +63,8 @@ class DockerEngine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._device, self._files = Client(url), device, files
-        self._keep_free, self._images_folder = keep_free, Path()
+        self._keep_free = keep_free
+        self._observer = Observer(self._client, device, files)
         self._sleep, self._clock = sleep, clock
 
     def version(self) -> str:
@@ -68,36 +72,11 @@ class DockerEngine:
             return str(self._api.version()["Version"])
 
     def observe(self, device: str) -> ObservedState:
-        with self._client.errors("look at it"):
-            mine = {"label": f"{labels.DEVICE}={device}"}
-            containers = self._api.containers(all=True, filters=mine)
-            networks, volumes = self._api.networks(), self._api.volumes()["Volumes"] or []
-            images = self._api.images()
-        ids = {found["Name"]: found["Id"] for found in networks}
-        return ObservedState(
-            device,
-            tuple(
-                sorted(
-                    (answers.container(found, ids) for found in containers), key=lambda c: (c.app, c.service, c.name)
-                )
-            ),
-            tuple(answers.network(found, device) for found in networks),
-            tuple(answers.volume(found, device) for found in volumes),
-            answers.images(images),
-            stored_files(self._files),
-        )
+        return self._observer.observe(device)
 
     def changes(self) -> Iterator[str]:
-        """What happens to this device's containers, to networks and images, as it happens; it does not end.
-
-        It has a connection of its own. Raises EngineUnavailable when the Engine goes.
-        """
-        with self._client.errors("listen to it"):
-            api = self._client.another().api
-            kinds = {"type": ["container", "network", "image"]}
-            for event in api.events(decode=True, filters=kinds):
-                if change := answers.change(event, self._device):
-                    yield change
+        """See Observer."""
+        return self._observer.changes()
 
     def pull(self, image: str, platform: str, tell: Tell) -> None:
         """Make an image local, telling how far it is; what `tell` raises ends it. Other calls go on beside it."""
@@ -115,9 +94,7 @@ class DockerEngine:
         """On another machine, nobody can tell."""
         if not self._client.is_on_this_machine:
             return
-        if not self._images_folder.name:
-            self._images_folder = Path(self._api.info()["DockerRootDir"])
-        if why := complaint(self._images_folder, self._keep_free, more):
+        if why := complaint(Path(self._observer.info["DockerRootDir"]), self._keep_free, more):
             advice = "remove what fills the disk, or set `images.keepFree` lower"
             raise ImageUnavailable(f"cannot pull {image}: {why}", advice=advice)
 
@@ -156,6 +133,8 @@ class DockerEngine:
                 self._api.restart(step.container, timeout=self._grace(step.container))
             case UnpauseContainer():
                 self._api.unpause(step.container)
+            case UpdateContainer():
+                self._update(step)
             case StopContainer():
                 self._api.stop(step.container, timeout=self._grace(step.container))
             case RenameContainer():
@@ -202,6 +181,12 @@ class DockerEngine:
             raise EngineError(
                 f"the name {step.name} is taken by a container of somebody else", advice=advice
             ) from error
+
+    def _update(self, step: UpdateContainer) -> None:
+        url = self._api._url("/containers/{0}/update", step.container)
+        self._api._raise_for_status(self._api._post_json(url, data=update_body(step.service)))
+        # Its event comes too late for the look that follows.
+        self._observer.forget(step.container)
 
     def _grace(self, container: str) -> int:
         """The seconds between asking it to end and ending it."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reconciler.model import OF_SERVICE, DeviceRequest, Limits, Mount, Service
 from reconciler.model.codec import Plain
-from reconciler.planning import CreateContainer
+from reconciler.planning import CreateContainer, kept_limits
 
 _NANOSECONDS = 1_000_000_000
 # The Engine's own default keeps every line for ever; on a device that fills the disk.
@@ -46,6 +46,15 @@ def host_config(step: CreateContainer, files: Path) -> dict[str, Plain]:
     }
     # The Engine takes `null` for "not said" in some of these fields, and an error in others.
     return {key: value for key, value in body.items() if value is not None}
+
+
+def update_body(service: Service) -> dict[str, Plain]:
+    """The body of POST /containers/{id}/update. What is not said stays as it is; of processes, -1 is no limit."""
+    asked = _limits(kept_limits(service.limits))
+    del asked["MemorySwappiness"]
+    body = {key: value for key, value in asked.items() if value is not None}
+    policy: Plain = {"Name": service.restart, "MaximumRetryCount": service.restart_attempts}
+    return {"PidsLimit": -1, **body, "RestartPolicy": policy}
 
 
 def _limits(limits: Limits) -> dict[str, Plain]:

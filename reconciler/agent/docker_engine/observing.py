@@ -1,0 +1,93 @@
+"""Looks at one Docker Engine: one list call for each kind of thing, and inspects only of what was not seen before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+
+from reconciler.agent.config_files import stored_files
+from reconciler.agent.docker_engine import answers
+from reconciler.agent.docker_engine import container_body as labels
+from reconciler.agent.docker_engine.client import Client
+from reconciler.model import Container, ObservedState
+
+
+class Observer:
+    """Observes, and listens. What `docker update` changes is remembered of a container until an event tells of it."""
+
+    def __init__(self, client: Client, device: str, files: Path) -> None:
+        self._client, self._device, self._files = client, device, files
+        self._adjustable: dict[str, answers.Adjustable] = {}
+        # Goes up with each update, so that what was read before it is not remembered after it.
+        self._updates = 0
+        self._info: answers.Answer | None = None
+
+    def observe(self, device: str) -> ObservedState:
+        """What is there of this device."""
+        with self._client.errors("look at it"):
+            api = self._client.api
+            found = api.containers(all=True, filters={"label": f"{labels.DEVICE}={device}"})
+            networks, volumes = api.networks(), api.volumes()["Volumes"] or []
+            images = api.images()
+            ids = {network["Name"]: network["Id"] for network in networks}
+            containers = sorted(self._containers(found, ids), key=lambda c: (c.app, c.service, c.name))
+            return ObservedState(
+                device,
+                tuple(containers),
+                tuple(answers.network(network, device) for network in networks),
+                tuple(answers.volume(volume, device) for volume in volumes),
+                answers.images(images),
+                stored_files(self._files),
+                unlimited=answers.unlimited(self.info),
+            )
+
+    @property
+    def info(self) -> answers.Answer:
+        """What the Engine says of itself and its machine (GET /info), asked once: it takes longer than all else."""
+        if self._info is None:
+            self._info = self._client.api.info()
+        return self._info
+
+    def changes(self) -> Iterator[str]:
+        """What happens to this device's containers, to networks and images, as it happens; it does not end.
+
+        It has a connection of its own. Raises EngineUnavailable when the Engine goes.
+        """
+        with self._client.errors("listen to it"):
+            events = self._client.another().api.events(decode=True, filters={"type": ["container", "network", "image"]})
+            # What happened while nobody listened came with no event; and it may be another Engine now.
+            self.forget()
+            self._info = None
+            for event in events:
+                if answers.is_update(event):
+                    self.forget(str(event["Actor"]["ID"]))
+                if change := answers.change(event, self._device):
+                    yield change
+
+    def _containers(self, found: list[Any], ids: dict[str, str]) -> Iterator[Container]:
+        for one in found:
+            try:
+                yield answers.container(one, ids, self._adjustable_of(one["Id"]))
+            except docker.errors.NotFound:
+                # Removed since it was listed: it is not there.
+                continue
+        for gone in self._adjustable.keys() - {one["Id"] for one in found}:
+            self._adjustable.pop(gone, None)
+
+    def _adjustable_of(self, container: str) -> answers.Adjustable:
+        known = self._adjustable.get(container)
+        if known is None:
+            updates = self._updates
+            known = answers.adjustable(self._client.api.inspect_container(container))
+            if updates == self._updates:
+                self._adjustable[container] = known
+        return known
+
+    def forget(self, container: str = "") -> None:
+        """Read it anew; all of them, without a name. The thread that listens calls it, too."""
+        self._updates += 1
+        if container:
+            self._adjustable.pop(container, None)
+        else:
+            self._adjustable = {}
