@@ -19,8 +19,12 @@ log = logging.getLogger("reconciler")
 
 Result = TypeVar("Result")
 
-# What one act does to the Engine comes as several events, and some of them while it still goes on.
-SETTLE_SECONDS = 0.1
+# What one act does to the Engine comes as several events, and some of them while it still goes on: wait until it is
+# quiet for so long, but not for ever.
+SETTLE_SECONDS, SETTLE_MOST_SECONDS = 0.1, 0.5
+# An event may come before what the Engine lists knows of it: Engine 20.10 tells that a container died, clears up after
+# it, and only then lists it as exited. Where a look after an event finds all well, another one follows.
+SECOND_LOOK_SECONDS = 1.0
 _NUDGE, _CHANGE = b"n", b"c"
 
 
@@ -94,21 +98,30 @@ class Loop:
 
     def _between(self, until: float) -> None:
         """Heal what changes, until it is time to ask Git again or somebody nudges."""
-        while (left := until - self._clock()) > 0 and self._bell.wait(left):
-            gap = self._fights.gap(self._clock())
-            if gap:
-                log.warning(
-                    "fight    %s: %d times within a minute; waiting %g s", *self._fights.worst(self._clock()), gap
-                )
-            if self._pause(min(max(gap, SETTLE_SECONDS), left)):
+        second_look = until
+        while (now := self._clock()) < until:
+            wake = min(second_look, until)
+            is_change = self._bell.wait(wake - now)
+            if not is_change and (self._clock() < wake or wake == until):
                 return
-            self._fights.note(_guarded(self._passes.heal) or (), self._clock())
+            if is_change and self._settle(until):
+                return
+            steps = _guarded(self._passes.heal) or ()
+            self._fights.note(steps, self._clock())
+            second_look = self._clock() + SECOND_LOOK_SECONDS if is_change and not steps else until
 
-    def _pause(self, seconds: float) -> bool:
-        """Let things settle; a nudge ends it, and is told."""
-        end = self._clock() + seconds
-        while (left := end - self._clock()) > 0:
-            if not self._bell.wait(left) and self._clock() < end:
+    def _settle(self, until: float) -> bool:
+        """Let things settle, longer where somebody undoes what we do; a nudge ends it, and is told."""
+        began = self._clock()
+        gap = self._fights.gap(began)
+        if gap:
+            log.warning("fight    %s: %d times within a minute; waiting %g s", *self._fights.worst(began), gap)
+        end, last = began + max(gap, SETTLE_SECONDS), min(began + max(gap, SETTLE_MOST_SECONDS), until)
+        while (now := self._clock()) < min(end, last):
+            wake = min(end, last)
+            if self._bell.wait(wake - now):
+                end = max(end, self._clock() + SETTLE_SECONDS)
+            elif self._clock() < wake:
                 return True
         return self._bell.stopped
 

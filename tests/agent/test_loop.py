@@ -9,7 +9,14 @@ import pytest
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.docker_engine.answers import change
 from reconciler.agent.fights import MOST_SECONDS, PATIENCE, Fights
-from reconciler.agent.loop import SETTLE_SECONDS, Loop, Passes, delay
+from reconciler.agent.loop import (
+    SECOND_LOOK_SECONDS,
+    SETTLE_MOST_SECONDS,
+    SETTLE_SECONDS,
+    Loop,
+    Passes,
+    delay,
+)
 from reconciler.errors import EngineError, EngineUnavailable
 
 INTERVAL = 60.0
@@ -64,14 +71,30 @@ def test_without_a_word_git_is_asked_at_each_interval() -> None:
 
 
 def test_a_change_is_healed_at_once_and_git_is_not_asked_sooner() -> None:
-    told = Script([(10.0, "c")], 61).run()
+    told = Script([(10.0, "c")], 61, steps=("start      shop/web",)).run()
     assert told[:2] == [("reconcile", 0.0), ("heal", 10.0 + SETTLE_SECONDS)]
     assert told[2] == ("reconcile", round(delay(INTERVAL, "press", 1), 3))
 
 
+def test_where_a_look_after_an_event_finds_all_well_another_one_follows() -> None:
+    first = 10.0 + SETTLE_SECONDS
+    told = Script([(10.0, "c")], 30).run()
+    assert told == [("reconcile", 0.0), ("heal", first), ("heal", first + SECOND_LOOK_SECONDS)]
+
+
+def test_a_nudge_before_the_second_look_asks_git() -> None:
+    told = Script([(10.0, "c"), (10.5, "n")], 20).run()
+    assert told == [("reconcile", 0.0), ("heal", 10.0 + SETTLE_SECONDS), ("reconcile", 10.5)]
+
+
 def test_a_crowd_of_events_is_one_healing() -> None:
-    told = Script([(10.0, "c"), (10.01, "c"), (10.05, "c")], 20).run()
-    assert told == [("reconcile", 0.0), ("heal", 10.0 + SETTLE_SECONDS)]
+    told = Script([(10.0, "c"), (10.01, "c"), (10.05, "c")], 20, steps=("start      shop/web",)).run()
+    assert told == [("reconcile", 0.0), ("heal", 10.05 + SETTLE_SECONDS)]
+
+
+def test_events_that_never_end_do_not_keep_it_from_healing() -> None:
+    told = Script([(10.0 + number / 20, "c") for number in range(40)], 11, steps=("wait       shop/web",)).run()
+    assert told[1] == ("heal", 10.0 + SETTLE_MOST_SECONDS)
 
 
 @pytest.mark.parametrize("rings", [[(10.0, "n")], [(9.95, "c"), (10.0, "n")]], ids=["alone", "while things settle"])
@@ -90,7 +113,7 @@ def test_who_undoes_what_we_do_is_left_alone_for_longer_and_longer() -> None:
 
 def test_a_healing_that_finds_nothing_is_no_fight() -> None:
     script = Script([(float(second), "c") for second in range(1, 20)], 20)
-    assert len([word for word, _ in script.run() if word == "heal"]) == 19
+    assert len([word for word, _ in script.run() if word == "heal"]) == 19 + 1, "and the second look at the end"
 
 
 def test_an_error_ends_a_healing_and_not_the_loop(caplog: pytest.LogCaptureFixture) -> None:
@@ -101,7 +124,7 @@ def test_an_error_ends_a_healing_and_not_the_loop(caplog: pytest.LogCaptureFixtu
         raise EngineUnavailable("no Docker Engine answers") if len(script.told) == 2 else ZeroDivisionError
 
     Loop(Passes(script.reconcile, fails), INTERVAL, "press", script, script.clock).run()  # type: ignore[arg-type]
-    assert [word for word, _ in script.told] == ["reconcile", "heal", "heal"]
+    assert [word for word, _ in script.told] == ["reconcile", "heal", "heal", "heal"]
     assert "no Docker Engine answers" in caplog.text
     assert "a defect of the reconciler" in caplog.text
 
