@@ -12,6 +12,7 @@
     │   │   └── ImagePending       20  it is on its way
     │   ├── EngineUnavailable      21  no Engine answers there
     │   └── ServiceFailed          22  a started service did not become healthy
+    ├── UpdateLocked               23  a container holds its update lock; nothing was stopped
     ├── GitError                   30  git failed
     │   ├── TreeRefused, ObjectTooBig  30  what no device reads (repository/objects.py)
     │   ├── PushRejected           30  somebody else pushed first
@@ -133,6 +134,13 @@ class ServiceFailed(EngineError):
     """A started service exited, or did not become healthy in time. Not `lasting` if somebody may have ended it."""
 
     exit_code = 22
+
+
+class UpdateLocked(ReconcilerError):
+    """A container holds its update lock, so nothing that would stop it is done."""
+
+    exit_code = 23
+    transient = True
 
 
 class GitError(ReconcilerError):

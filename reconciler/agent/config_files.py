@@ -17,11 +17,11 @@ def store_file(folder: Path, file: ConfigFile) -> None:
 def stored_files(folder: Path) -> frozenset[str]:
     """The names of the files whose content, owner and mode are what their name says."""
     found = folder.glob("[0-9a-f]*") if folder.is_dir() else ()
-    return frozenset(path.name for path in found if _name_of(path) == path.name)
+    return frozenset(path.name for path in found if name_of(path, path.name) == path.name)
 
 
-def _name_of(path: Path) -> str:
-    """The name that these bytes, owner and mode deserve; nothing for what was not put there by us, such as a link."""
+def name_of(path: Path, name: str) -> str:
+    """The name that these bytes, owner and mode deserve, in the form of `name`; nothing for what is no plain file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -30,6 +30,6 @@ def _name_of(path: Path) -> str:
     except OSError:
         return ""
     digest = hashlib.sha256(content).hexdigest()
-    if "-" not in path.name:
+    if "-" not in name:
         return digest
     return ConfigFile(digest, content, status.st_uid, status.st_gid, status.st_mode & 0o777).name

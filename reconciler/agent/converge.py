@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal, Memory
-from reconciler.agent.last_good import Choice, choose, chosen_state, is_healthy, remember_failed, remember_good
+from reconciler.agent.last_good import (
+    Choice,
+    choose,
+    chosen_state,
+    is_healthy,
+    remember_failed,
+    remember_good,
+    stays,
+)
 from reconciler.agent.perform import Performed, perform
-from reconciler.errors import ReconcilerError, StateError
+from reconciler.errors import ImageUnavailable, ReconcilerError, StateError
 from reconciler.model import DesiredState, ObservedState
 from reconciler.planning import AwaitHealthy, Step, make_plan
 
@@ -38,7 +46,7 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
     choices = choose(rendered, revision, memory, now)
     performed, observed = _apply(chosen_state(rendered, choices), engine)
     performed, observed = _prove(choices, memory, performed, observed, engine)
-    failed = remember_failed(memory, choices, _to_go_back(performed), now)
+    failed = remember_failed(memory, choices, _to_go_back(choices, performed), now)
     error = None
     if failed != memory:
         # Before going back: a power cut on the way must not lead to trying the bad one again at once.
@@ -86,6 +94,7 @@ def _prove(
     for name, choice in choices.items():
         good = memory.good.get(name)
         unproven = choice.failed is None and not choice.is_held and (good is None or good.digest != choice.digest)
+        unproven = unproven and not stays(choice.app)
         may_matter = good is not None or is_healthy(choice.app, observed)
         if unproven and may_matter and name not in performed.failures and name not in performed.waited:
             steps += _waits(name, choice, observed)
@@ -103,10 +112,11 @@ def _waits(name: str, choice: Choice, observed: ObservedState) -> Iterable[Step]
             yield AwaitHealthy(name, f"{name}/{service.name}", "not known to be good", service.container_name, service)
 
 
-def _to_go_back(performed: Performed) -> dict[str, ReconcilerError]:
+def _to_go_back(choices: Mapping[str, Choice], performed: Performed) -> dict[str, ReconcilerError]:
     """The failures after which an app must return: something of it may be stopped. A failed pull stopped nothing."""
-    failures = performed.failures.items()
-    return {app: error for app, error in failures if app in performed.touched and not error.transient}
+    touched = {app: error for app, error in performed.failures.items() if app in performed.touched}
+    kept = {app for app, choice in choices.items() if stays(choice.app)}
+    return {app: error for app, error in touched.items() if not error.transient and app not in kept}
 
 
 def _keep_serving(
@@ -114,12 +124,21 @@ def _keep_serving(
 ) -> tuple[Performed, ObservedState] | None:
     """Heal the last good state of apps that cannot even be prepared, for an image that cannot be had, or a name that is
     taken: what runs must not suffer for what may come."""
-    waiting = performed.failures.keys() - _to_go_back(performed).keys()
+    # Of one that was touched, no state is untouched; and one that stopped for its image has nothing to serve with.
+    waiting = {
+        app
+        for app, error in performed.failures.items()
+        if app not in performed.touched and not (isinstance(error, ImageUnavailable) and _pulls_late(choices.get(app)))
+    }
     held = {name: Choice(memory.good[name].app, "", "") for name in waiting & choices.keys() & memory.good.keys()}
     if not held:
         return None
     healed, observed = _apply(chosen_state(rendered, {**choices, **held}), engine)
     return healed.then(performed), observed
+
+
+def _pulls_late(choice: Choice | None) -> bool:
+    return choice is not None and any(service.update.pull != "first" for service in choice.app.services)
 
 
 def _store(journal: Journal, memory: Memory) -> ReconcilerError | None:

@@ -53,7 +53,8 @@ class GoodApp:
 class FailedApp:
     """A rendered app that did not become healthy. It is not tried again until it changes, or until `retry_at`.
 
-    `retry_at` is in seconds since 1970; it is None where the same must fail again.
+    `retry_at` is in seconds since 1970; it is None where the same must fail again. `because` is the digest of another
+    app with which it went back, though nothing of its own failed: it holds for as long as that one is wanted.
     """
 
     app: str
@@ -62,6 +63,7 @@ class FailedApp:
     reason: str
     tries: int = 1
     retry_at: float | None = None
+    because: str = ""
 
     def is_due(self, now: float) -> bool:
         """May it be tried again? A clock that was set back does not make it wait for years."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.agent.backoff import backoff
 from reconciler.agent.journal import MAX_FAILED, FailedApp, GoodApp, Memory
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, ServiceFailed
 from reconciler.model import App, DesiredState, ObservedState
 from reconciler.planning import digest, has_finished, matches
 
@@ -36,14 +36,51 @@ def choose(desired: DesiredState, revision: str, memory: Memory, now: float) -> 
     for name in sorted(desired.untouched & memory.good.keys()):
         good = memory.good[name]
         choices[name] = Choice(good.app, good.digest, good.revision, is_held=True)
+    digests = {app.name: digest(app) for app in desired.apps}
     for app in desired.apps:
-        rendered, last = digest(app), memory.good.get(app.name)
+        rendered, last = digests[app.name], memory.good.get(app.name)
         failed = memory.failure(rendered)
+        if failed is not None and failed.because and _is_over(memory.failure(failed.because), digests.values(), now):
+            failed = None
         if failed is not None and last is not None and last.digest != rendered and not failed.is_due(now):
             choices[app.name] = Choice(last.app, last.digest, last.revision, failed)
         else:
             choices[app.name] = Choice(app, rendered, revision)
     return choices
+
+
+def _is_over(leader: FailedApp | None, wanted: Iterable[str], now: float) -> bool:
+    """Is the failure over for which others went back as well?"""
+    return leader is None or leader.digest not in wanted or leader.is_due(now)
+
+
+def stays(app: App) -> bool:
+    """Does a service of it ask that it is left as it is when it fails (`failure_action`)?"""
+    return any(service.update.failure_action != "rollback" for service in app.services)
+
+
+def going_along(
+    memory: Memory, choices: Mapping[str, Choice], failures: Mapping[str, ReconcilerError]
+) -> dict[str, tuple[str, ReconcilerError]]:
+    """The apps that changed together with one that failed and go back with it: its digest, and the reason, by app."""
+    leader = next((name for name in sorted(failures) if name in choices and _goes_together(choices[name].app)), None)
+    if leader is None:
+        return {}
+    told = ServiceFailed(f"goes back with {leader}, which changed in the same revision: {failures[leader].what}")
+    return {
+        name: (choices[leader].digest, told)
+        for name, choice in choices.items()
+        if name not in failures and _goes_together(choice.app) and _is_new(memory, name, choice)
+    }
+
+
+def _goes_together(app: App) -> bool:
+    return any(service.update.together for service in app.services)
+
+
+def _is_new(memory: Memory, name: str, choice: Choice) -> bool:
+    good = memory.good.get(name)
+    return choice.failed is None and not choice.is_held and good is not None and good.digest != choice.digest
 
 
 def chosen_state(rendered: DesiredState, choices: Mapping[str, Choice]) -> DesiredState:
@@ -57,6 +94,9 @@ def remember_failed(
 ) -> Memory:
     """Write down what did not become healthy; only what there is a way back from, the rest goes on being tried."""
     kept = {failed.digest: failed for failed in memory.failed}
+    for app, (because, error) in going_along(memory, choices, failures).items():
+        gone = choices[app]
+        kept[gone.digest] = FailedApp(app, gone.digest, gone.revision, str(error), because=because)
     for app, error in failures.items():
         choice, good = choices.get(app), memory.good.get(app)
         if choice is None or good is None or good.digest == choice.digest:

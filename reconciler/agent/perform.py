@@ -6,13 +6,21 @@ from dataclasses import dataclass, field, replace
 from threading import Thread
 
 from reconciler.agent.engine import Engine
-from reconciler.errors import EngineUnavailable, ImagePending, Interrupted, PermissionDenied, ReconcilerError
+from reconciler.errors import (
+    EngineUnavailable,
+    ImagePending,
+    Interrupted,
+    PermissionDenied,
+    ReconcilerError,
+    UpdateLocked,
+)
 from reconciler.planning import (
     AwaitHealthy,
     ConnectNetwork,
     CreateContainer,
     CreateNetwork,
     CreateVolume,
+    HoldForLock,
     Lanes,
     PullImage,
     Step,
@@ -21,6 +29,9 @@ from reconciler.planning import (
 )
 
 log = logging.getLogger("reconciler")
+
+
+_UNLOCK = "it goes on when the lock is gone; to go on without it, say `override: true` in `x-update-lock`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class Performed:
 
 
 # After these alone, an app is as it was, and there is nothing to go back from.
-_PREPARING = (PullImage, StoreConfig, CreateNetwork, CreateVolume, CreateContainer, ConnectNetwork)
+_PREPARING = (PullImage, StoreConfig, CreateNetwork, CreateVolume, CreateContainer, ConnectNetwork, HoldForLock)
 
 
 def perform(steps: Iterable[Step], engine: Engine) -> Performed:
@@ -111,6 +122,8 @@ class _Work:
         if not isinstance(step, _PREPARING):
             self.touched.add(step.app)
         try:
+            if isinstance(step, HoldForLock):
+                raise UpdateLocked(f"{step.subject} is not touched: {step.cause}", advice=_UNLOCK)
             self._engine.perform(step)
         except (EngineUnavailable, PermissionDenied, Interrupted):
             raise

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from reconciler.agent.converge import Converged
 from reconciler.agent.last_good import Choice
-from reconciler.errors import ImagePending, Problem, ReconcilerError
+from reconciler.errors import ImagePending, Problem, ReconcilerError, UpdateLocked
 from reconciler.model import (
     AppReport,
     Fact,
@@ -21,7 +21,9 @@ from reconciler.planning import matches
 # A report is bounded; the newest steps say most.
 MAX_STEPS = 100
 MAX_TEXT = 1000
-_WORST_FIRST = ("Failed", "RolledBack", "Degraded", "Held", "Pulling")
+_WORST_FIRST = ("Failed", "RolledBack", "CrashLooping", "Degraded", "Held", "Locked", "Pulling")
+# Nothing failed: these are on their way, or wait for somebody.
+_WAITS_FOR: dict[type[ReconcilerError], str] = {ImagePending: "Pulling", UpdateLocked: "Locked"}
 _HELD = "not rendered: left as it is"
 
 
@@ -91,7 +93,7 @@ def _phase(found: Pass, apps: Iterable[AppReport]) -> str:
 
 
 def _phase_after(failure: ReconcilerError) -> str:
-    return "Pulling" if isinstance(failure, ImagePending) else "Failed"
+    return next((phase for kind, phase in _WAITS_FOR.items() if isinstance(failure, kind)), "Failed")
 
 
 def _apps(found: Pass) -> tuple[AppReport, ...]:
@@ -114,8 +116,10 @@ def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
     elif choice.is_held:
         phase, message = "Held", _HELD
     elif not converged.healthy(name):
-        unwell = (s for s in services if s.state != "running" or s.health not in ("", "healthy"))
-        phase, message = "Degraded", ", ".join(f"{s.name} is {s.health or s.state}" for s in unwell)
+        unwell = [s for s in services if s.state != "running" or s.health not in ("", "healthy")]
+        # The Engine starts it again and again, later each time; so it stays, and is told.
+        phase = "CrashLooping" if any(s.state == "restarting" for s in unwell) else "Degraded"
+        message = ", ".join(f"{s.name} is {s.health or s.state}" for s in unwell)
     attempted = choice.failed.revision if choice.failed else choice.revision
     return AppReport(name, phase, attempted, good.revision if good else "", message[:MAX_TEXT], services)
 
@@ -160,8 +164,9 @@ def _progress(found: Pass, apps: Sequence[AppReport], previous: Report | None) -
     yield Fact("Ready", not unwell, unwell[0][1] if unwell else "Healthy", told)
     failed = any(_phase_after(error) == "Failed" for error in failures.values())
     yield Fact("Stalled", failed, "StepFailed" if failed else "Progressing", "")
-    pulled = "; ".join(str(error) for error in failures.values() if _phase_after(error) == "Pulling")
-    yield Fact("Reconciling", bool(pulled), "Pulling" if pulled else "Done", pulled[:MAX_TEXT])
+    waits = [error for error in failures.values() if _phase_after(error) != "Failed"]
+    reason = _phase_after(waits[0]) if waits else "Done"
+    yield Fact("Reconciling", bool(waits), reason, "; ".join(map(str, waits))[:MAX_TEXT])
     same = previous is not None and previous.revisions.applied == found.trusted
     drifted = same and bool(found.converged.performed.done)
     yield Fact("Drifted", drifted, "Healed" if drifted else "InSync", "")

@@ -2,7 +2,7 @@
 
 from reconciler.model.condition import Fact, ReportedCondition, carry_over
 from reconciler.model.desired import DEFAULT_NETWORK, App, ConfigFile, DesiredState, Network, Pool, Volume
-from reconciler.model.observed import Container, ObservedNetwork, ObservedState, ObservedVolume
+from reconciler.model.observed import Container, Lock, ObservedNetwork, ObservedState, ObservedVolume
 from reconciler.model.place import Place
 from reconciler.model.report import MAX_REPORT_BYTES, AppReport, Report, Revisions, ServiceReport, Versions
 from reconciler.model.revision import Revision
@@ -42,6 +42,7 @@ __all__ = [
     "Healthcheck",
     "Limits",
     "Link",
+    "Lock",
     "Logging",
     "Mount",
     "Network",

@@ -57,6 +57,14 @@ class ObservedVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class Lock:
+    """An update lock that a container holds. `owner` is what it wrote there, `since` an RFC 3339 time in UTC."""
+
+    owner: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedState:
     """One look at the Engine. `images` maps every local reference (name:tag, name@digest) to an image id."""
 
@@ -67,6 +75,11 @@ class ObservedState:
     images: Mapping[str, str] = field(default_factory=dict)
     configs: frozenset[str] = frozenset()
     foreign_names: frozenset[str] = frozenset()
+    # Of files that change under a container, by place: the name of the ConfigFile that the container was told of. One
+    # whose content is another by now is not here.
+    live: Mapping[str, str] = field(default_factory=dict)
+    # Update locks that are held, by APP/SERVICE.
+    locks: Mapping[str, Lock] = field(default_factory=dict)
     # The fields of Limits that the device's kernel cannot keep to: the Engine drops them without an error.
     unlimited: frozenset[str] = frozenset()
 

@@ -79,6 +79,8 @@ class Mount:
     # Of a volume: do not fill it with what the image has there; mount only this path of it.
     no_copy: bool = False
     subpath: str = ""
+    # Of a config or secret of a service that is told of changes: where its copy lies that changes under the container.
+    live: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +164,27 @@ class Ulimit:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """How a service is replaced (Compose Deploy Specification, update_config)."""
+    """How a service is replaced (Compose Deploy Specification, update_config), or told of what changed.
+
+    Changing any of it changes no container.
+    """
 
     # Seconds that a service without a health check must run before it counts as well.
     # Swarm's default; smaller misses programs that fail after reading their configuration.
     monitor: float = 5.0
     # `start-first` runs both until the new one is well; `stop-first` stops the old one first, and keeps it.
     order: str = "stop-first"
+    # `rollback` brings the app back to its last good state, `pause` leaves it as it is, `continue` goes on without it.
+    failure_action: str = "rollback"
+    # When it goes back, the other apps that changed with it and say the same go back as well.
+    together: bool = False
+    # When the image is pulled: `first`, or `after-stop` or `after-remove` of the old container, for small disks.
+    pull: str = "first"
+    # The signal by which a container is told of new content of its configs and secrets; empty: it is replaced for it.
+    reload: str = ""
+    # The folder in which the container puts its lock, while nothing may stop it; overridden, it holds nothing up.
+    lock: str = ""
+    lock_is_overridden: bool = False
 
     @property
     def starts_first(self) -> bool:

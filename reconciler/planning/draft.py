@@ -9,7 +9,9 @@ from reconciler.planning.steps import (
     ConnectNetwork,
     CreateContainer,
     DisconnectNetwork,
+    PullImage,
     RemoveContainer,
+    RemoveImage,
     RenameContainer,
     Step,
     StopContainer,
@@ -77,6 +79,21 @@ class Draft:
         if fallback is not None:
             self.retire(fallback)
         self.discard_rest(kept, discarded)
+
+    def make_room_for_image(self, others: list[Container], fallback: Container) -> Container | None:
+        """Stop what runs, on a small disk remove it as well, and only then pull; what is left to come back to."""
+        discarded = [container for container in others if container is not fallback]
+        self.clear_the_way(None, discarded)
+        self.retire(fallback)
+        self.discard_rest(None, discarded)
+        is_removed = self.service.update.pull == "after-remove"
+        if is_removed:
+            self.add(RemoveContainer, fallback.id, cause="makes room for the new image")
+            self.add(RemoveImage, fallback.image, cause="makes room for the new image")
+        image, platform = self.service.image, self.service.platform
+        self.add(PullImage, image, platform, cause=f"{image} is not on the device")
+        self.create(self.next, fallback)
+        return None if is_removed else fallback
 
     def clear_the_way(self, kept: Container | None, discarded: list[Container]) -> None:
         """Remove what can never run again, and what has the name that the new one needs."""

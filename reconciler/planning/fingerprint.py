@@ -5,6 +5,7 @@ that a change of ours never recreates the containers of a fleet (docker/compose#
 """
 
 import hashlib
+from dataclasses import replace
 from functools import lru_cache
 
 from reconciler.model import Network, Service
@@ -27,11 +28,19 @@ def fingerprint(service: Service) -> str:
     known = _last.get(id(service))
     if known is not None:
         return known[1]
-    told = _fingerprint(service, _NOT_THE_CONTAINER)
+    told = _fingerprint(_without_live_content(service), _NOT_THE_CONTAINER)
     if len(_last) >= _MOST_REMEMBERED:
         _last.clear()
     _last[id(service)] = (service, told)
     return told
+
+
+def _without_live_content(service: Service) -> Service:
+    """Of a file that changes under the container, the content is none of the container's."""
+    if not any(mount.live for mount in service.mounts):
+        return service
+    mounts = (replace(mount, source="") if mount.live else mount for mount in service.mounts)
+    return replace(service, mounts=tuple(mounts))
 
 
 def network_fingerprint(network: Network) -> str:

@@ -8,6 +8,7 @@ from reconciler.model import App, Condition, Container, DesiredState, Network, O
 from reconciler.model.image import listed_name
 from reconciler.planning.fingerprint import changed_fields, network_fingerprint
 from reconciler.planning.gone import gone_apps, gone_networks, gone_services
+from reconciler.planning.locks import effective_locks, held_back
 from reconciler.planning.order import in_order
 from reconciler.planning.service_plan import Around, ServicePlan, has_finished, plan_service
 from reconciler.planning.steps import (
@@ -18,6 +19,7 @@ from reconciler.planning.steps import (
     CreateNetwork,
     CreateVolume,
     DisconnectNetwork,
+    HoldForLock,
     Plan,
     PullImage,
     RemoveNetwork,
@@ -42,10 +44,13 @@ def make_plan(desired: DesiredState, observed: ObservedState) -> Plan:
             where=f"device {desired.device}",
             advice="select the device by a layer with `apps:`, or say `allowEmpty: true` in the device's file",
         )
+    locks = effective_locks(desired, observed)
     prepared = {app.name: _prepare(app, observed) for app in desired.apps}
     gone, observed = gone_apps(desired, observed)
-    anew, observed = _changed_networks(desired, observed)
-    changed = {app.name: _app_steps(app, observed) for app in desired.apps}
+    gone = held_back(gone, locks)
+    anew, observed = _changed_networks(desired, observed, locks)
+    changed = {app.name: held_back(_app_steps(app, observed), locks) for app in desired.apps}
+    prepared = {app.name: _pulled_first(app, prepared[app.name], changed[app.name]) for app in desired.apps}
     # The image of a container that exists is missed only when it must be created anew: it can wait until the end.
     unhurried = [step for name, own in prepared.items() for step in own if not _is_needed(step, changed[name])]
     prepared = {name: [step for step in own if step not in unhurried] for name, own in prepared.items()}
@@ -57,11 +62,25 @@ def make_plan(desired: DesiredState, observed: ObservedState) -> Plan:
     # Before the others change: they may take a name or a port that becomes free.
     steps += gone + anew
     steps += [step for name, own in changed.items() if name not in healing for step in own]
-    return Plan((*steps, *gone_networks(desired, observed), *unhurried))
+    locked = {step.app for step in gone if isinstance(step, HoldForLock)}
+    steps += [step for step in gone_networks(desired, observed) if step.app not in locked]
+    return Plan((*steps, *unhurried))
+
+
+def _pulled_first(app: App, preparing: list[Step], changing: list[Step]) -> list[Step]:
+    """Without the pulls of images that come when the old container has stopped, as `x-pull` asks."""
+    later = {step.image for step in changing if isinstance(step, PullImage)}
+    later -= {service.image for service in app.services if service.update.pull == "first"}
+    return [step for step in preparing if not (isinstance(step, PullImage) and step.image in later)]
 
 
 def _is_needed(preparing: Step, changing: list[Step]) -> bool:
-    """Must this step come before the app changes? All must but pulls of images of which no container is created."""
+    """Must this step come before the app changes? All must but pulls of images of which no container is created.
+
+    While a lock holds the app, its images come all the same.
+    """
+    if any(isinstance(step, HoldForLock) for step in changing):
+        return True
     created = {step.service.image for step in changing if isinstance(step, CreateContainer)}
     return not isinstance(preparing, PullImage) or preparing.image in created
 
@@ -120,12 +139,12 @@ def _app_steps(app: App, observed: ObservedState) -> list[Step]:
         steps += plan.steps
         if plan.replaces:
             if not plan.is_awaited:
-                steps.append(_await_healthy(app, service, plan.address, "before what it replaces is removed"))
+                steps.append(_await_change(app, service, plan.address, "before what it replaces is removed"))
             waited[service.name, Condition.HEALTHY] = True
     for service in ordered:
         plan = plans[service.name]
         if (plan.starts or plan.wakes) and service.name not in {name for name, _ in waited}:
-            steps.append(_await_healthy(app, service, plan.address, "started" if plan.starts else "unpaused"))
+            steps.append(_await_change(app, service, plan.address, "started" if plan.starts else "unpaused"))
     return [*steps, *(step for plan in plans.values() for step in plan.cleanup), *cleanup]
 
 
@@ -143,6 +162,11 @@ def _containers(app: App, service: Service, observed: ObservedState) -> tuple[Co
 
 def _await_healthy(app: App, service: Service, address: str, cause: str, required: bool = True) -> AwaitHealthy:
     return AwaitHealthy(app.name, f"{app.name}/{service.name}", cause, address, service, required)
+
+
+def _await_change(app: App, service: Service, address: str, cause: str) -> AwaitHealthy:
+    """Wait for what this plan itself changed, as its `update_config` says."""
+    return _await_healthy(app, service, address, cause, service.update.failure_action != "continue")
 
 
 def _waits_before(
@@ -177,7 +201,9 @@ def _waits_before(
     return steps
 
 
-def _changed_networks(desired: DesiredState, observed: ObservedState) -> tuple[list[Step], ObservedState]:
+def _changed_networks(
+    desired: DesiredState, observed: ObservedState, locks: dict[str, str]
+) -> tuple[list[Step], ObservedState]:
     """Make networks anew, and the state as it will be then: their containers stopped, and apart from them.
 
     The Engine cannot change a network, nor remove one with endpoints; the containers survive, and join the new one.
@@ -192,7 +218,11 @@ def _changed_networks(desired: DesiredState, observed: ObservedState) -> tuple[l
             users = _users(network, observed)
             # A user that nobody describes could not be brought back to the network.
             if _must_be_made_anew(app, network, found, users) and ours.issuperset(user.app for user in users):
-                steps += _make_anew(app, network, found, users)
+                anew = _make_anew(app, network, found, users)
+                if (held := held_back(anew, locks)) != anew:
+                    steps += held
+                    continue
+                steps += anew
                 apart = {user.id: _apart(user, network.name) for user in users}
                 observed = replace(observed, containers=tuple(apart.get(c.id, c) for c in observed.containers))
     return steps, observed

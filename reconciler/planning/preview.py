@@ -9,6 +9,7 @@ from reconciler.model import (
     ObservedNetwork,
     ObservedState,
     ObservedVolume,
+    Service,
 )
 from reconciler.model.image import listed_name
 from reconciler.planning.fingerprint import fingerprint, network_fingerprint
@@ -17,31 +18,10 @@ from reconciler.planning.in_place import kept_limits
 
 def as_if_applied(desired: DesiredState) -> ObservedState:
     """What a device would show right after this was applied, without drift."""
-    containers = [
-        Container(
-            id=f"{app.name}/{service.name}",
-            name=service.container_name,
-            app=app.name,
-            service=service.name,
-            fingerprint=fingerprint(service),
-            image=service.image,
-            # Two names of one image are one image.
-            image_id=listed_name(service.image),
-            state="running",
-            health="healthy",
-            networks=frozenset(attachment.network for attachment in service.networks),
-            limits=kept_limits(service.limits),
-            restart=service.restart,
-            restart_attempts=service.restart_attempts,
-            joined=frozenset(f"{app.name}/{name}" for name in service.lives_in),
-        )
-        for app in desired.apps
-        for service in app.services
-    ]
     images = {listed_name(service.image) for app in desired.apps for service in app.services}
     return ObservedState(
         desired.device,
-        tuple(containers),
+        tuple(_running(app, service) for app in desired.apps for service in app.services),
         tuple(
             ObservedNetwork(network.name, network.name, app.name, network_fingerprint(network))
             for app in desired.apps
@@ -51,6 +31,33 @@ def as_if_applied(desired: DesiredState) -> ObservedState:
         tuple(ObservedVolume(volume.name, app.name) for app in desired.apps for volume in app.volumes),
         {image: image for image in images},
         frozenset(config.name for app in desired.apps for config in app.configs),
+        live={
+            mount.live: mount.source
+            for app in desired.apps
+            for service in app.services
+            for mount in service.mounts
+            if mount.live
+        },
+    )
+
+
+def _running(app: App, service: Service) -> Container:
+    return Container(
+        id=f"{app.name}/{service.name}",
+        name=service.container_name,
+        app=app.name,
+        service=service.name,
+        fingerprint=fingerprint(service),
+        image=service.image,
+        # Two names of one image are one image.
+        image_id=listed_name(service.image),
+        state="running",
+        health="healthy",
+        networks=frozenset(attachment.network for attachment in service.networks),
+        limits=kept_limits(service.limits),
+        restart=service.restart,
+        restart_attempts=service.restart_attempts,
+        joined=frozenset(f"{app.name}/{name}" for name in service.lives_in),
     )
 
 

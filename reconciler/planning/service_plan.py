@@ -20,6 +20,7 @@ from reconciler.model.image import listed_name
 from reconciler.planning.draft import LOST, NEXT, Draft, best, change, is_set_aside, must_stop
 from reconciler.planning.fingerprint import changed_fields, fingerprint
 from reconciler.planning.in_place import IN_PLACE, is_possible
+from reconciler.planning.reload import plan_reload
 from reconciler.planning.steps import AwaitHealthy, RemoveContainer, RestartContainer, StartContainer, Step
 
 
@@ -56,15 +57,22 @@ def plan_service(
     kept = _kept(service, containers, observed, around)
     others = [container for container in containers if container is not kept]
     if kept is None and not others:
-        return _fresh(app, service)
+        return _fresh(app, service, observed)
     draft = Draft(app.name, service, why_replaced(service, containers, observed) if kept is None else "")
     fallback = _fallback(service, kept, others)
     if service.update.starts_first and fallback is not None and fallback.is_running and _is_next(kept):
+        draft.steps += plan_reload(app, service, None, observed).before
         return _start_first(draft, kept, others, fallback, observed.unlimited)
-    draft.make_room(kept, others, fallback)
+    reload = plan_reload(app, service, kept, observed)
+    draft.steps += reload.before
+    if kept is None and fallback is not None and _is_pulled_late(service, observed):
+        fallback = draft.make_room_for_image(others, fallback)
+    else:
+        draft.make_room(kept, others, fallback)
     draft.install(kept, fallback)
     if kept is not None:
         draft.heal(kept, observed.unlimited)
+        draft.steps += reload.running
     starts = kept is None or not (must_stop(kept) or (has_finished(service, kept) and not draft.comes_back(kept)))
     if starts:
         draft.add(StartContainer, draft.address, cause=_why_start(kept, draft.why))
@@ -75,6 +83,10 @@ def plan_service(
     cleanup = (change(RemoveContainer, app.name, service, fallback.id, cause="replaced"),) if fallback else ()
     wakes = kept is not None and kept.state == "paused"
     return ServicePlan(draft.address, tuple(draft.steps), cleanup, starts, fallback is not None, wakes)
+
+
+def _is_pulled_late(service: Service, observed: ObservedState) -> bool:
+    return service.update.pull != "first" and listed_name(service.image) not in observed.images
 
 
 def _is_next(kept: Container | None) -> bool:
@@ -96,7 +108,8 @@ def _start_first(
         draft.heal(kept, unlimited)
     if kept is None or not must_stop(kept):
         draft.add(StartContainer, address, cause=_why_start(kept, draft.why))
-    draft.add(AwaitHealthy, address, draft.service, cause="before the old one stops")
+    required = draft.service.update.failure_action != "continue"
+    draft.add(AwaitHealthy, address, draft.service, required, cause="before the old one stops")
     draft.retire(fallback)
     draft.discard_rest(kept, discarded)
     draft.install(kept, fallback)
@@ -161,8 +174,9 @@ def _fallback(service: Service, kept: Container | None, others: list[Container])
     return best(service, serving) if serving else None
 
 
-def _fresh(app: App, service: Service) -> ServicePlan:
+def _fresh(app: App, service: Service, observed: ObservedState) -> ServicePlan:
     draft = Draft(app.name, service, "not on the device")
+    draft.steps += plan_reload(app, service, None, observed).before
     draft.create(service.container_name)
     draft.add(StartContainer, service.container_name, cause="created")
     return ServicePlan(service.container_name, tuple(draft.steps), starts=True)

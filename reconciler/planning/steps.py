@@ -42,6 +42,44 @@ class StoreConfig(_Change):
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveImage(_Change):
+    """DELETE /images/{name}; one that a container still needs stays."""
+
+    image: str
+    verb = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLive(_Change):
+    """Write new content into a file that a container has mounted, at its place `live`.
+
+    `is_told` says that no signal is needed: the container that reads it is yet to be started.
+    """
+
+    live: str
+    config: ConfigFile
+    is_told: bool
+    verb = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class SignalContainer(_Change):
+    """POST /containers/{id}/kill with a signal that tells of new content; `told` is that content, by its place."""
+
+    container: str
+    signal: str
+    told: tuple[tuple[str, str], ...]
+    verb = "signal"
+
+
+@dataclass(frozen=True, slots=True)
+class HoldForLock(_Change):
+    """Nothing of the app is changed while one of its containers holds its update lock. Performing it always fails."""
+
+    verb = "hold"
+
+
+@dataclass(frozen=True, slots=True)
 class CreateNetwork(_Change):
     """POST /networks/create."""
 
@@ -161,12 +199,14 @@ class RemoveContainer(_Change):
 class AwaitHealthy(_Change):
     """Wait until the container is healthy, or has run for `monitor` seconds; looks only (GET /containers/{id}/json).
 
-    When it is not `required`, going on without it is right (depends_on, `required: false`).
+    When it is not `required`, going on without it is right (depends_on, `required: false`). One that `was_well` before,
+    and was told of something new, must stay so for `monitor` seconds.
     """
 
     container: str
     service: Service
     required: bool = True
+    was_well: bool = False
     verb = "wait"
 
 
@@ -182,7 +222,11 @@ class AwaitCompleted(_Change):
 
 Step = (
     PullImage
+    | RemoveImage
     | StoreConfig
+    | WriteLive
+    | SignalContainer
+    | HoldForLock
     | CreateNetwork
     | RemoveNetwork
     | ConnectNetwork

@@ -29,6 +29,8 @@ class Box:
     limits: Limits = field(default_factory=Limits)
     restart: str = "no"
     restart_attempts: int = 0
+    # Cannot work with what it was told of last.
+    is_broken: bool = False
 
     @property
     def is_up(self) -> bool:
@@ -61,7 +63,7 @@ class Box:
     def grow(self, behaviour: str) -> None:
         """Let so much time pass that the health check has its result."""
         if self.state == "running" and self.health:
-            self.health = "unhealthy" if behaviour == "unhealthy" else "healthy"
+            self.health = "unhealthy" if behaviour == "unhealthy" or self.is_broken else "healthy"
 
     def look(self) -> Look:
         return Look(self.state, self.health, self.exit_code, running_for=float("inf"))

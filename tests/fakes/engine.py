@@ -25,15 +25,18 @@ from reconciler.planning import (
     DisconnectNetwork,
     PullImage,
     RemoveContainer,
+    RemoveImage,
     RemoveNetwork,
     RenameContainer,
     RestartContainer,
+    SignalContainer,
     StartContainer,
     Step,
     StopContainer,
     StoreConfig,
     UnpauseContainer,
     UpdateContainer,
+    WriteLive,
 )
 from tests.fakes.box import Box, refuse
 from tests.fakes.world import BUILT_IN, World
@@ -74,6 +77,8 @@ class FakeEngine(World):
             tuple(v if device == self.device else ObservedVolume(v.name) for v in self.volumes.values()),
             dict(self.images),
             frozenset(self.configs),
+            live=dict(self.live),
+            locks=dict(self.locks),
             unlimited=self.unlimited,
         )
 
@@ -110,6 +115,16 @@ class FakeEngine(World):
                 if self.behaviours.get(step.image) == "missing":
                     raise ImageUnavailable(f"cannot pull {step.image}: manifest unknown")
                 self.have(step.image)
+            case RemoveImage():
+                self._remove_image(step.image)
+            case WriteLive():
+                self.live_content[step.live] = step.config.content
+                self.live.pop(step.live, None)
+                if step.is_told:
+                    self.live[step.live] = step.config.name
+            case SignalContainer():
+                self._signal(self.box(step.container))
+                self.live |= dict(step.told)
             case StoreConfig():
                 self.configs[step.config.name] = step.config.content
             case CreateNetwork():
@@ -186,6 +201,7 @@ class FakeEngine(World):
             if home not in self.boxes or not self.boxes[home].is_up:
                 refuse(f"cannot join network of a non running container: {home}")
         box.networks = found
+        self._read_live(box)
         box.run(self._behaviour(box))
 
     def _unpause(self, box: Box) -> None:
@@ -197,6 +213,21 @@ class FakeEngine(World):
         if box.is_up:
             # What the probes do: they end well when they are asked to.
             box.end(0)
+
+    def _signal(self, box: Box) -> None:
+        if not box.is_up:
+            refuse(f"Container {box.id} is not running")
+        self._read_live(box)
+
+    def _read_live(self, box: Box) -> None:
+        """What a program does that cannot work with its new configuration."""
+        box.is_broken = b"bad" in (self.live_content[mount.live] for mount in box.service.mounts if mount.live)
+
+    def _remove_image(self, image: str) -> None:
+        """One that a container was made of stays, without an error."""
+        name = listed_name(image)
+        if self.images.get(name) not in {box.image_id for box in self.boxes.values()}:
+            self.images.pop(name, None)
 
     def _remove(self, box: Box) -> None:
         if box.is_up:

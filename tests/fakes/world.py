@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from reconciler.model import ObservedNetwork, ObservedVolume, Service
+from reconciler.model import Lock, ObservedNetwork, ObservedVolume, Service
 from reconciler.model.image import listed_name
 from tests.fakes.box import Box, refuse
 
@@ -24,6 +24,10 @@ class World:
         self.images: dict[str, str] = {}
         self.configs: dict[str, bytes] = {}
         self.behaviours: dict[str, str] = {}
+        # Files that change under containers, by place: their bytes, and the name of what containers were told of.
+        self.live_content: dict[str, bytes] = {}
+        self.live: dict[str, str] = {}
+        self.locks: dict[str, Lock] = {}
         # Limits that the kernel of this device cannot keep to.
         self.unlimited: frozenset[str] = frozenset()
         self._made = 0
@@ -90,7 +94,8 @@ class World:
 
     def reads(self, name: str, path: str) -> bytes:
         """The config file that a container has at this path."""
-        return self.configs[next(m.source for m in self.box(name).service.mounts if m.target == path)]
+        mount = next(mount for mount in self.box(name).service.mounts if mount.target == path)
+        return self.live_content[mount.live] if mount.live else self.configs[mount.source]
 
     # What time and outages do
 

@@ -9,6 +9,7 @@ A case has these keys; names of containers are APP-SERVICE-1, as Compose makes t
     local     images that are on the device as well
     lost      images, networks, volumes and configs (by content) that are not on the device any more
     moved     tags that mean another image by now
+    locks     update locks that are held: {APP/SERVICE: who}
     unlimited limits that the device's kernel cannot keep to
     foreign   containers of somebody else, with their networks
     desired   the apps that are wanted, as in `before`; untouched, partly, allow_empty: see DesiredState
@@ -23,7 +24,7 @@ import pytest
 import yaml
 
 from reconciler.agent.perform import perform
-from reconciler.model import DesiredState, Service
+from reconciler.model import DesiredState, Lock, Service
 from reconciler.model.image import listed_name
 from reconciler.planning import EmptyDesiredState, make_plan
 from tests.fakes.engine import FakeEngine
@@ -43,6 +44,7 @@ KEYS = {
     "refused",
     "fails",
     "unlimited",
+    "locks",
 }
 # Images that end with 0 at once; all others go on, and are healthy.
 JOBS = {"migrate:1": "job", "migrate:2": "job"}
@@ -89,6 +91,7 @@ def engine_of(case: dict[str, Any], wanted: DesiredState) -> FakeEngine:
     engine.behaviours = JOBS
     engine.unlimited = frozenset(case.get("unlimited", ()))
     applied(before, engine)
+    engine.locks = {subject: Lock(who, "noon") for subject, who in case.get("locks", {}).items()}
     for name in case.get("foreign", {}):
         engine.foreign(name, case["foreign"][name] or ())
     for name, edits in case.get("seen", {}).items():

@@ -227,6 +227,7 @@ def awaited(steps: tuple[Step, ...], subject: str) -> bool:
 # The power fails at every step, and the device comes back.
 
 A: dict[str, Any] = {"shop": {"web": "web:1"}}
+RELOADING = {"image": "web:1", "x-reload": "SIGHUP", "configs": [{"source": "menu", "target": "/menu"}]}
 UPDATES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "fresh": ({}, A),
     "image": (A, {"shop": {"web": "web:2"}}),
@@ -262,6 +263,12 @@ UPDATES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"shop": {"db": {"image": "db:1", "mem_limit": "128m", "restart": "always"}, "web": "web:2"}},
     ),
     "limits taken away": ({"shop": {"web": {"image": "web:1", "mem_limit": "64m"}}}, A),
+    "reload": (
+        {"shop": {"services": {"web": RELOADING}, "configs": {"menu": {"content": "red"}}}},
+        {"shop": {"services": {"web": RELOADING, "db": "db:1"}, "configs": {"menu": {"content": "blue"}}}},
+    ),
+    "pulled after the stop": (A, {"shop": {"web": {"image": "web:2", "x-pull": "after-stop"}}}),
+    "pulled after the removal": (A, {"shop": {"web": {"image": "web:2", "x-pull": "after-remove"}}}),
     "port kept": (
         {"shop": {"web": {"image": "web:1", "ports": ["80:80"]}}},
         {"shop": {"web": {"image": "web:2", "ports": ["80:80"]}}},
@@ -307,6 +314,10 @@ def reach(wanted: DesiredState, engine: FakeEngine) -> None:
     jobs = {service.container_name for app in wanted.apps for service in app.services if "migrate" in service.image}
     assert all(state == ("exited" if name in jobs else "running") for name, state in up.items()), up
     assert up.keys() == {service.container_name for app in wanted.apps for service in app.services}
+    for service in (service for app in wanted.apps for service in app.services):
+        for mount in (mount for mount in service.mounts if mount.live):
+            read = hashlib.sha256(engine.reads(service.container_name, mount.target)).hexdigest()
+            assert (read, engine.live[mount.live]) == (mount.source, mount.source)
 
 
 @pytest.mark.parametrize("name", UPDATES)

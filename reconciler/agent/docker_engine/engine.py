@@ -17,7 +17,9 @@ from reconciler.agent.docker_engine.container_body import container_body, endpoi
 from reconciler.agent.docker_engine.host_config import update_body
 from reconciler.agent.docker_engine.observing import Observer
 from reconciler.agent.docker_engine.pulling import Tell, pull
-from reconciler.agent.health import COMPLETION_SECONDS, Look, Verdict, judge, judge_job
+from reconciler.agent.health import COMPLETION_SECONDS, GRACE_SECONDS, Look, Verdict, judge, judge_job
+from reconciler.agent.live_files import note_told, write_live
+from reconciler.agent.lock_files import make_lock_folder
 from reconciler.agent.pull_progress import Progress
 from reconciler.errors import EngineError, ImageUnavailable, ServiceFailed
 from reconciler.model import Network, ObservedState, Volume
@@ -31,15 +33,18 @@ from reconciler.planning import (
     DisconnectNetwork,
     PullImage,
     RemoveContainer,
+    RemoveImage,
     RemoveNetwork,
     RenameContainer,
     RestartContainer,
+    SignalContainer,
     StartContainer,
     Step,
     StopContainer,
     StoreConfig,
     UnpauseContainer,
     UpdateContainer,
+    WriteLive,
 )
 
 POLL_SECONDS = 0.2
@@ -106,25 +111,34 @@ class DockerEngine:
     def end_pass(self) -> tuple[Step, ...]:
         return ()
 
-    def _perform(self, step: Step) -> None:  # noqa: C901, PLR0912  # one case for each class of step, one call in each
+    def _perform(self, step: Step) -> None:  # noqa: C901
+        """One case for each class of step, one call in each; first those of what containers need."""
         match step:
             case PullImage():
                 self.pull(step.image, step.platform, _in_silence)
+            case RemoveImage():
+                self._remove_image(step)
             case StoreConfig():
                 store_file(self._files, step.config)
+            case WriteLive():
+                write_live(self._files, step.live, step.config)
+                if step.is_told:
+                    note_told(self._files, step.live, step.config.name)
             case CreateNetwork():
                 self._create_network(step)
             case RemoveNetwork():
                 self._api.remove_network(step.network_id)
-            case ConnectNetwork():
-                self._connect(step)
-            case DisconnectNetwork():
-                self._api.disconnect_container_from_network(step.container, step.network, force=True)
             case CreateVolume():
-                volume = step.volume
-                labelled = self._labels(step.app, volume)
-                options = dict(volume.driver_opts) or None
-                self._api.create_volume(volume.name, volume.driver or None, options, labelled)
+                self._create_volume(step)
+            case AwaitHealthy():
+                self._await_healthy(step)
+            case AwaitCompleted():
+                self._await_completed(step)
+            case _:
+                self._perform_on_container(step)
+
+    def _perform_on_container(self, step: Step) -> None:  # noqa: C901
+        match step:
             case CreateContainer():
                 self._create(step)
             case StartContainer():
@@ -135,6 +149,8 @@ class DockerEngine:
                 self._api.unpause(step.container)
             case UpdateContainer():
                 self._update(step)
+            case SignalContainer():
+                self._signal(step)
             case StopContainer():
                 self._api.stop(step.container, timeout=self._grace(step.container))
             case RenameContainer():
@@ -142,10 +158,28 @@ class DockerEngine:
             case RemoveContainer():
                 # Its anonymous volumes stay: a replacement carries them on, and Git says nothing of removing data.
                 self._api.remove_container(step.container, v=False)
-            case AwaitHealthy():
-                self._await_healthy(step)
-            case AwaitCompleted():
-                self._await_completed(step)
+            case ConnectNetwork():
+                self._connect(step)
+            case DisconnectNetwork():
+                self._api.disconnect_container_from_network(step.container, step.network, force=True)
+
+    def _signal(self, step: SignalContainer) -> None:
+        self._api.kill(step.container, step.signal)
+        for live, name in step.told:
+            note_told(self._files, live, name)
+
+    def _create_volume(self, step: CreateVolume) -> None:
+        volume = step.volume
+        options = dict(volume.driver_opts) or None
+        self._api.create_volume(volume.name, volume.driver or None, options, self._labels(step.app, volume))
+
+    def _remove_image(self, step: RemoveImage) -> None:
+        """What a container was made of stays, and so does what is there no more."""
+        try:
+            self._api.remove_image(step.image)
+        except docker.errors.APIError as error:
+            if error.status_code not in (requests.codes.conflict, requests.codes.not_found):
+                raise
 
     def _create_network(self, step: CreateNetwork) -> None:
         body = network_body(step.network)
@@ -171,6 +205,9 @@ class DockerEngine:
         peers = (step.service.peers[name] for name in step.service.lives_in)
         homes = [self._api.inspect_container(peer)["Id"] for peer in peers]
         _check_binds(step)
+        for mount in step.service.mounts:
+            if mount.kind == "lock":
+                make_lock_folder(self._files, mount.source)
         body = container_body(step, self._device, self._files, homes)
         try:
             self._api.create_container_from_config(body, step.name, step.service.platform or None)
@@ -195,7 +232,15 @@ class DockerEngine:
 
     def _await_healthy(self, step: AwaitHealthy) -> None:
         first = self._look(step.container)
-        self._await(step, lambda look: judge(step.service, look, first), first.patience(step.service.update.monitor))
+        monitor = step.service.update.monitor
+        proven = self._clock() + (monitor if step.was_well else 0.0)
+
+        def judged(look: Look) -> tuple[Verdict, str]:
+            verdict, reason = judge(step.service, look, first)
+            is_early = verdict is Verdict.GOOD and self._clock() < proven
+            return (Verdict.WAIT if is_early else verdict), reason
+
+        self._await(step, judged, max(first.patience(monitor), monitor + GRACE_SECONDS))
 
     def _await_completed(self, step: AwaitCompleted) -> None:
         self._await(step, judge_job, COMPLETION_SECONDS)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from reconciler.agent.live_files import live_path
+from reconciler.agent.lock_files import lock_folder
 from reconciler.model import OF_SERVICE, DeviceRequest, Limits, Mount, Service
 from reconciler.model.codec import Plain
 from reconciler.planning import CreateContainer, kept_limits
@@ -178,8 +180,11 @@ def _mount(mount: Mount, files: Path) -> Plain:
     options: dict[str, Plain]
     body: dict[str, Plain] = {"Target": mount.target, "ReadOnly": mount.read_only}
     if mount.kind in ("config", "secret"):
-        # The file is named for its content and never changes, so the bind cannot go stale.
-        return body | {"Type": "bind", "Source": str(files / mount.source)}
+        # The file is named for its content and never changes, so the bind cannot go stale; or it keeps its place.
+        source = live_path(files, mount.live) if mount.live else files / mount.source
+        return body | {"Type": "bind", "Source": str(source)}
+    if mount.kind == "lock":
+        return body | {"Type": "bind", "Source": str(lock_folder(files, mount.source))}
     if mount.kind == "bind":
         options = {"Propagation": mount.propagation} if mount.propagation else {}
         # Engines before 23 do not know it.

@@ -10,6 +10,8 @@ from reconciler.agent.config_files import stored_files
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine import container_body as labels
 from reconciler.agent.docker_engine.client import Client
+from reconciler.agent.live_files import told_files
+from reconciler.agent.lock_files import boot_time, held_locks
 from reconciler.model import Container, ObservedState
 
 
@@ -39,6 +41,8 @@ class Observer:
                 tuple(answers.volume(volume, device) for volume in volumes),
                 answers.images(images),
                 stored_files(self._files),
+                live=told_files(self._files),
+                locks=held_locks(self._files, boot_time),
                 unlimited=answers.unlimited(self.info),
             )
 

@@ -1,4 +1,4 @@
-"""Reads what a container may use and how it is replaced: limits, `gpus` and `deploy` (Compose Deploy Specification)."""
+"""Reads what a container may use: limits, `gpus` and `deploy` (Compose Deploy Specification)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ from reconciler.manifests.fields import (
 )
 from reconciler.manifests.node import Node, excerpt
 from reconciler.manifests.problems import Problems
-from reconciler.model import DeviceRequest, Limits, Update
+from reconciler.model import DeviceRequest, Limits
 
 
 def _microseconds(node: Node, name: str, problems: Problems) -> int:
@@ -78,8 +78,6 @@ def read_resources(fields: Mapping[str, Node], problems: Problems) -> dict[str, 
         deploy = _deploy(fields["deploy"], problems)
         if "resources" in deploy:
             requests = _resources(deploy["resources"], limits, fields, problems) + requests
-        if "update_config" in deploy:
-            found["update"] = _update_config(deploy["update_config"], problems)
         if "restart_policy" in deploy:
             found |= _restart_policy(deploy["restart_policy"], problems)
     if "scale" in fields and scalar_text(fields["scale"]) != "1":
@@ -196,25 +194,3 @@ def _restart_policy(node: Node, problems: Problems) -> dict[str, Any]:
         advice = "the Engine counts attempts for `condition: on-failure` only"
         problems.add(fields["max_attempts"].place, f"`max_attempts` with the condition {condition!r}", advice)
     return {"restart": _CONDITIONS.get(condition, "no"), "restart_attempts": attempts}
-
-
-def _update_config(node: Node, problems: Problems) -> Update:
-    """`deploy.update_config`: what of it we do not do is refused, never ignored."""
-    known = ("order", "monitor", "failure_action", "parallelism", "delay", "max_failure_ratio")
-    check_keys(node, known, "`update_config`", problems)
-    fields = mapping(node, "update_config", problems)
-    order = text(fields["order"], "order", problems) if "order" in fields else "stop-first"
-    if order not in ("stop-first", "start-first"):
-        problems.add(fields["order"].place, f"`order` is {order!r}", "use stop-first or start-first")
-    if "failure_action" in fields and text(fields["failure_action"], "failure_action", problems) != "rollback":
-        advice = "this version supports only `failure_action: rollback`"
-        problems.add(fields["failure_action"].place, "`failure_action` is not rollback", advice)
-    # These tell how several containers of one service follow each other; here each service has one.
-    if "parallelism" in fields:
-        integer(fields["parallelism"], "parallelism", problems)
-    if "delay" in fields:
-        seconds(fields["delay"], "delay", problems)
-    if "max_failure_ratio" in fields and number(fields["max_failure_ratio"], "max_failure_ratio", problems) >= 1:
-        problems.add(fields["max_failure_ratio"].place, "`max_failure_ratio` is 1 or more", "write less than 1")
-    monitor = seconds(fields["monitor"], "monitor", problems) if "monitor" in fields else Update().monitor
-    return Update(monitor, order)

@@ -10,6 +10,7 @@ from reconciler.manifests.compose.joins import attachments, files, namespaces
 from reconciler.manifests.compose.mounts import volumes
 from reconciler.manifests.compose.ports import exposed, ports
 from reconciler.manifests.compose.resources import LIMITS, read_resources
+from reconciler.manifests.compose.update import live_mounts, read_update
 from reconciler.manifests.fields import (
     boolean,
     check_keys,
@@ -126,9 +127,15 @@ def parse_service(
     if not read.get("network_mode"):
         read["networks"] = attachments(fields.get("networks"), declared, problems)
     mounts, stored = _mounts(name, node, fields, declared, problems)
+    update = read_update(fields, problems)
+    if update.reload:
+        mounts = live_mounts(mounts, app, name)
+    if update.lock:
+        mounts += (Mount("lock", update.lock, f"{app}/{name}"),)
+        _check_targets(node, name, [mount.target for mount in mounts], problems)
     read.setdefault("image", "")
     container = _container_name(app, name, fields, problems)
-    service = Service(name=name, container_name=container, ports=found, mounts=mounts, **read)
+    service = Service(name=name, container_name=container, ports=found, mounts=mounts, update=update, **read)
     _check_start_first(service, node, problems)
     return service, stored
 

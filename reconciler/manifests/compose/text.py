@@ -79,7 +79,7 @@ def _service(service: Service, app: App, names: Mapping[str, str], keys: Mapping
         "devices": [device(one) for one in service.devices],
         "ports": [port(one) for one in service.ports if one.published != "-"],
         "expose": [_exposed(one.target, one.protocol) for one in service.ports if one.published == "-"],
-        "volumes": [mount(one, names) for one in service.mounts if one.kind not in ("config", "secret")],
+        "volumes": [mount(one, names) for one in service.mounts if one.kind not in ("config", "secret", "lock")],
         "networks": {names[joined.network]: attachment(joined) for joined in service.networks},
         "links": [link(one) for one in service.links],
         "extra_hosts": [one.replace(":", "=", 1) for one in service.extra_hosts],
@@ -97,6 +97,7 @@ def _service(service: Service, app: App, names: Mapping[str, str], keys: Mapping
         "shm_size": str(service.shm_size) if service.shm_size is not None else None,
         "pull_policy": "" if service.pull_policy == "missing" else service.pull_policy,
         **limits(service),
+        **_ours(service.update),
     }
     fields["deploy"] = _deploy(service)
     # An empty one takes the image's away, so it says something.
@@ -114,10 +115,26 @@ def _restart(service: Service) -> str:
     return "" if service.restart == "no" else service.restart
 
 
+def _update_config(update: Update) -> dict[str, Plain]:
+    found: dict[str, Plain] = {"monitor": duration(update.monitor), "order": update.order}
+    if update.failure_action != _DEFAULT_UPDATE.failure_action:
+        found["failure_action"] = update.failure_action
+    if update.together:
+        found["x-rollback"] = "together"
+    return found
+
+
+def _ours(update: Update) -> dict[str, Plain]:
+    """The keys that Compose does not know, and ignores."""
+    lock: Plain = {"path": update.lock, "override": True} if update.lock_is_overridden else update.lock
+    pull = "" if update.pull == _DEFAULT_UPDATE.pull else update.pull
+    return {"x-pull": pull, "x-reload": update.reload, "x-update-lock": lock}
+
+
 def _deploy(service: Service) -> dict[str, Plain]:
     found: dict[str, Plain] = {}
-    if service.update != _DEFAULT_UPDATE:
-        found["update_config"] = {"monitor": duration(service.update.monitor), "order": service.update.order}
+    if _update_config(service.update) != _update_config(_DEFAULT_UPDATE):
+        found["update_config"] = _update_config(service.update)
     if service.device_requests:
         requests = [device_request(one) for one in service.device_requests]
         found["resources"] = {"reservations": {"devices": requests}}
