@@ -103,8 +103,9 @@ def _prepare(app: App, observed: ObservedState) -> list[Step]:
             steps.append(
                 PullImage(app.name, subject, f"{service.image} is not on the device", service.image, service.platform)
             )
+    stored = {mount.source for service in app.services for mount in service.mounts if not mount.live}
     for config in app.configs:
-        if config.name not in observed.configs:
+        if config.name in stored and config.name not in observed.configs:
             steps.append(StoreConfig(app.name, f"{app.name} config {config.digest[:12]}", "not on the device", config))
     # A network of this name that is not ours is not taken for it: creating it fails, and says so.
     names = {network.name for network in observed.networks if network.app}

@@ -40,13 +40,16 @@ from reconciler.planning import (
     DisconnectNetwork,
     PullImage,
     RemoveContainer,
+    RemoveImage,
     RemoveNetwork,
     RenameContainer,
+    SignalContainer,
     StartContainer,
     StopContainer,
     StoreConfig,
     UnpauseContainer,
     UpdateContainer,
+    WriteLive,
     fingerprint,
     kept_limits,
     make_plan,
@@ -56,6 +59,8 @@ from reconciler.planning import (
 # Every step says which app it is of, what it is about and why.
 WHY = ("app", "app/web", "contract")
 WEB, DEFAULT, BACK = "app-web-1", "app_default", "app_back"
+SHORTER = ConfigFile(hashlib.sha256(b"none\n").hexdigest(), b"none\n")
+LIVE = "app/web/etc%2Fmenu"
 MIB = 1024 * 1024
 CONFIG = ConfigFile(hashlib.sha256(b"threshold: 3\n").hexdigest(), b"threshold: 3\n")
 
@@ -181,6 +186,44 @@ class EngineContract:
         assert drifted.limits == kept_limits(Limits(memory=32 * MIB))
         fresh.perform(UpdateContainer(*WHY, found.id, service))
         assert seen(bench).limits == kept_limits(service.limits)
+
+    def test_a_file_changes_under_its_container_and_a_signal_tells_of_it(self, bench: Bench) -> None:
+        make_network(bench)
+        mount = Mount("config", "/etc/menu", CONFIG.name, read_only=True, live=LIVE)
+        bench.engine.perform(WriteLive(*WHY, LIVE, CONFIG, is_told=True))
+        found = start(bench, web(bench, mounts=(mount,), update=Update(monitor=0.5, reload="SIGCONT")))
+        assert bench.reads(WEB, "/etc/menu") == CONFIG.content
+        assert look(bench).live == {LIVE: CONFIG.name}
+        bench.engine.perform(WriteLive(*WHY, LIVE, SHORTER, is_told=False))
+        assert bench.reads(WEB, "/etc/menu") == SHORTER.content
+        assert look(bench).live == {}, "it is not told of it yet"
+        bench.engine.perform(SignalContainer(*WHY, found.id, "SIGCONT", ((LIVE, SHORTER.name),)))
+        assert look(bench).live == {LIVE: SHORTER.name}
+        assert (seen(bench).id, seen(bench).state) == (found.id, "running")
+
+    def test_what_does_not_run_cannot_be_told(self, bench: Bench) -> None:
+        make_network(bench)
+        found = create(bench, web(bench))
+        with pytest.raises(EngineError, match="is not running"):
+            bench.engine.perform(SignalContainer(*WHY, found.id, "SIGHUP", ()))
+
+    def test_one_that_was_well_must_stay_so(self, bench: Bench) -> None:
+        make_network(bench)
+        service = web(bench, "unhealthy")
+        found = start(bench, service)
+        with pytest.raises(ServiceFailed, match="is unhealthy"):
+            bench.engine.perform(AwaitHealthy(*WHY, found.id, service, was_well=True))
+
+    def test_an_image_is_removed_unless_a_container_needs_it(self, bench: Bench) -> None:
+        make_network(bench)
+        service = web(bench, "job")
+        found = create(bench, service)
+        bench.engine.perform(RemoveImage(*WHY, service.image))
+        assert listed_name(service.image) in look(bench).images
+        bench.engine.perform(RemoveContainer(*WHY, found.id))
+        bench.engine.perform(RemoveImage(*WHY, service.image))
+        assert listed_name(service.image) not in look(bench).images
+        bench.engine.perform(RemoveImage(*WHY, service.image))
 
     def test_a_stopped_container_has_exited_and_is_removed(self, bench: Bench) -> None:
         make_network(bench)

@@ -182,7 +182,8 @@ class FakeEngine(World):
         made.obey(service, self.unlimited)
 
     def _mount(self, mount: Mount) -> None:
-        if mount.kind in ("config", "secret") and mount.source not in self.configs:
+        is_there = mount.live in self.live_content if mount.live else mount.source in self.configs
+        if mount.kind in ("config", "secret") and not is_there:
             refuse(f"bind source path does not exist: {mount.source}")
         if mount.kind == "volume" and mount.source:
             self.volumes.setdefault(mount.source, ObservedVolume(mount.source))
