@@ -1,0 +1,102 @@
+"""What services ask of their updates: a signal instead of a new container, a lock, a pull after the old one is gone."""
+
+from typing import Any
+
+import pytest
+from story import Story
+
+pytestmark = pytest.mark.docker
+# Copies its configuration when it is told to, and ends at a word that it does not know.
+_TOLD = """\
+copy() { if grep -q bad /etc/menu; then exit 7; fi; cp /etc/menu /www/menu; }
+trap copy HUP
+trap 'exit 0' TERM
+httpd -f -p 8080 -h /www &
+copy
+while true; do wait; done
+"""
+
+
+def menu(story: Story, content: str) -> None:
+    more: dict[str, Any] = {"configs": {"menu": {"content": content}}}
+    story.app(
+        "web",
+        more=more,
+        command=["sh", "-c", _TOLD.replace("$", "$$")],
+        configs=[{"source": "menu", "target": "/etc/menu"}],
+        deploy={"update_config": {"monitor": "1s"}},
+        **{"x-reload": "SIGHUP"},
+    )
+
+
+def shown(story: Story) -> str:
+    return str(story.container("web").exec_run(["cat", "/www/menu"]).output.decode())
+
+
+def test_new_configuration_comes_by_a_signal_and_goes_back_by_one(story: Story) -> None:
+    menu(story, "soup")
+    story.push("The first menu")
+    story.converge()
+    before = story.seen()
+    assert shown(story) == "soup"
+
+    menu(story, "stew")
+    story.push("Another menu")
+    story.converge()
+    assert shown(story) == "stew"
+    assert story.seen() == before, "the same container runs on"
+    assert story.report().step("signal", "/etc/menu changed")
+    assert story.converge().stdout == "nothing to do\n"
+
+    menu(story, "bad")
+    story.push("A menu that the program cannot work with")
+    done = story.once()
+    assert done.returncode == 22, done.stderr
+    assert story.report().app("web")["phase"] == "RolledBack"
+    web = story.seen()[story.container_name("web")]
+    assert (web.id, web.state) == (before[web.name].id, "running")
+    assert shown(story) == "stew"
+
+
+def test_an_update_waits_for_the_lock_that_the_container_holds(story: Story) -> None:
+    story.app("web", "one", **{"x-update-lock": "/run/update"})
+    story.push("An app that locks")
+    story.converge()
+    before = story.seen()
+    held = story.container("web").exec_run(["sh", "-c", "set -C; echo take 7 > /run/update/lock"], user="1000")
+    assert held.exit_code == 0, held.output
+
+    story.app("web", "two", **{"x-update-lock": "/run/update"})
+    story.push("Another version")
+    done = story.once()
+    assert done.returncode == 23
+    assert "its update lock is held since 20" in done.stderr
+    assert "by take 7" in done.stderr
+    assert story.seen() == before
+    told = story.report()
+    assert (told.phase, told.app("web")["phase"], told.condition("Stalled").status) == ("Locked", "Locked", "False")
+
+    assert story.container("web").exec_run(["rm", "/run/update/lock"]).exit_code == 0
+    story.converge()
+    assert story.seen()[story.container_name("web")].image == story.images["two"]
+
+
+def test_on_a_small_disk_the_old_image_goes_before_the_new_one_comes(story: Story) -> None:
+    images = story.client.api
+    one, two = (f"{story.images[name].partition('@')[0]}:small-{story.tag}-{name}" for name in ("one", "two"))
+    for name, image in (("one", one), ("two", two)):
+        images.tag(story.images[name], *image.rsplit(":", 1))
+        list(images.push(image, stream=True, decode=True))
+    images.remove_image(two)
+    story.app("web", one, **{"x-pull": "after-remove"})
+    story.push("An app of a small device")
+    story.converge()
+
+    story.app("web", two, **{"x-pull": "after-remove"})
+    story.push("Another version")
+    verbs = [line.split()[0] for line in story.converge().stdout.splitlines()]
+    assert verbs == ["rename", "stop", "remove", "remove", "pull", "create", "rename", "start", "wait"]
+    assert not images.images(one)
+    assert story.seen()[story.container_name("web")].image == two
+    story.clean()
+    images.remove_image(two)
