@@ -9,7 +9,8 @@
     ├── UnknownDevice              13
     ├── EngineError                20  the Docker Engine refused or failed a call
     │   ├── ImageUnavailable       20  an image could not be pulled; nothing was stopped for it
-    │   │   └── ImagePending       20  it is on its way
+    │   │   ├── ImagePending       20  it is on its way
+    │   │   └── NoRoom             20  the disk has no room for it
     │   ├── EngineUnavailable      21  no Engine answers there
     │   └── ServiceFailed          22  a started service did not become healthy
     ├── UpdateLocked               23  a container holds its update lock; nothing was stopped
@@ -128,6 +129,10 @@ class ImageUnavailable(EngineError):
 
 class ImagePending(ImageUnavailable):
     """An image is on its way: nothing failed, and what needs it waits."""
+
+
+class NoRoom(ImageUnavailable):
+    """The disk has no room for an image."""
 
 
 class ServiceFailed(EngineError):

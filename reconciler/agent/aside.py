@@ -1,5 +1,6 @@
 """An Engine that keeps nobody waiting for a pull."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.agent.engine import Engine
@@ -30,6 +31,12 @@ class Aside:
             self.pulls.want(step)
         else:
             self.engine.perform(step)
+
+    def lack_of_room(self) -> str:
+        return self.engine.lack_of_room()
+
+    def discard_files(self, names: Iterable[str]) -> None:
+        self.engine.discard_files(names)
 
     def end_pass(self) -> tuple[Step, ...]:
         return self.pulls.end_pass()

@@ -1,7 +1,9 @@
 """Where the content of configs and secrets lies on the device: one file for each content, owner and mode."""
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.agent.files import write_atomically
@@ -12,6 +14,13 @@ def store_file(folder: Path, file: ConfigFile) -> None:
     """Write it under its name, which no other content has. Raises PermissionDenied or StateError."""
     owner = (file.uid, file.gid) if (file.uid, file.gid) != (0, 0) else None
     write_atomically(folder / file.name, file.content, mode=file.mode, owner=owner)
+
+
+def discard_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove these. What cannot be removed does no harm, and is tried again."""
+    for name in names:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
 
 
 def stored_files(folder: Path) -> frozenset[str]:

@@ -18,20 +18,24 @@ from reconciler.agent.last_good import (
 from reconciler.agent.perform import Performed, perform
 from reconciler.errors import ImageUnavailable, ReconcilerError, StateError
 from reconciler.model import DesiredState, ObservedState
-from reconciler.planning import AwaitHealthy, Step, make_plan
+from reconciler.planning import AwaitHealthy, PullImage, Step, make_plan
 
 log = logging.getLogger("reconciler")
 
 
 @dataclass(frozen=True, slots=True)
 class Converged:
-    """The device after a pass. `failures` are those of the last try of each app, `error` what the journal suffered."""
+    """The device after a pass. `failures` are those of the last try of each app, `error` what the journal suffered.
+
+    `removed` tells the images that went afterwards, because nobody needs them.
+    """
 
     choices: Mapping[str, Choice]
     observed: ObservedState
     performed: Performed
     memory: Memory
     error: ReconcilerError | None = None
+    removed: tuple[str, ...] = ()
 
     def healthy(self, app: str) -> bool:
         return app not in self.performed.failures and is_healthy(self.choices[app].app, self.observed)
@@ -59,7 +63,9 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
     kept = _keep_serving(rendered, choices, memory, performed, engine)
     if kept is not None:
         performed, observed = kept
-    performed = Performed(tuple(map(str, engine.end_pass()))).then(performed)
+    aside = engine.end_pass()
+    pulled = frozenset(step.image for step in aside if isinstance(step, PullImage))
+    performed = Performed(tuple(map(str, aside)), pulled=pulled).then(performed)
     converged = Converged(choices, observed, performed, memory)
     remembered = remember_good(memory, rendered, choices, [app for app in choices if converged.healthy(app)])
     if remembered != memory:

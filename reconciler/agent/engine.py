@@ -1,5 +1,6 @@
 """The seam to the Docker Engine: look, and perform one step. A fake in the tests keeps the same contract."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from reconciler.model import ObservedState
@@ -21,6 +22,12 @@ class Engine(Protocol):
 
     def end_pass(self) -> tuple[Step, ...]:
         """A pass is over. The steps that ended aside since the last one, while no pass waited for them."""
+
+    def lack_of_room(self) -> str:
+        """Why its disk is too full for another image, for people; nothing while there is room, or nobody can tell."""
+
+    def discard_files(self, names: Iterable[str]) -> None:
+        """Remove stored configs and secrets."""
 
     def version(self) -> str:
         """The Engine's version, for the report."""

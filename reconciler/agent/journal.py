@@ -82,6 +82,13 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Pulled:
+    """The images that this device pulled: since when nobody needs each, seconds since 1970; 0 while somebody does."""
+
+    unneeded_since: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """The newest report, and whether it has reached the Git server. `sent_at` is in seconds since 1970."""
 
@@ -142,6 +149,14 @@ class Journal:
 
     def write_memory(self, memory: Memory) -> None:
         self._store("apps.json", memory)
+
+    @property
+    def pulled(self) -> Pulled:
+        """What was pulled; nothing, when the file cannot be believed: then those images stay for ever."""
+        return self._load_or_set_aside("images.json", Pulled) or Pulled()
+
+    def write_pulled(self, pulled: Pulled) -> None:
+        self._store("images.json", pulled)
 
     @property
     def reported(self) -> Reported | None:

@@ -38,13 +38,15 @@ _UNLOCK = "it goes on when the lock is gone; to go on without it, say `override:
 class Performed:
     """How far we came: the steps done, as plan lines, and what stopped an app.
 
-    `waited` are the apps that were waited for; `touched` those of which more than preparations were tried.
+    `waited` are the apps that were waited for; `touched` those of which more than preparations were tried; `pulled` the
+    images that came.
     """
 
     done: tuple[str, ...] = ()
     failures: Mapping[str, ReconcilerError] = field(default_factory=dict)
     waited: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
+    pulled: frozenset[str] = frozenset()
 
     def then(self, later: "Performed") -> "Performed":
         """Both, with the failures of the later try for the apps that it tried."""
@@ -53,6 +55,7 @@ class Performed:
             {**self.failures, **later.failures},
             self.waited | later.waited,
             self.touched | later.touched,
+            self.pulled | later.pulled,
         )
 
     def without_failures(self, apps: Iterable[str]) -> "Performed":
@@ -74,7 +77,8 @@ def perform(steps: Iterable[Step], engine: Engine) -> Performed:
         work.go(lanes)
     # Each step is another object; told in the order of the plan, however the lanes went.
     done = tuple(str(step) for step in steps if id(step) in work.done)
-    return Performed(done, work.failures, frozenset(work.waited), frozenset(work.touched))
+    pulled = frozenset(step.image for step in steps if isinstance(step, PullImage) and id(step) in work.done)
+    return Performed(done, work.failures, frozenset(work.waited), frozenset(work.touched), pulled)
 
 
 class _Work:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from reconciler.agent.backoff import backoff, jittered
 from reconciler.agent.pull_progress import Progress
-from reconciler.errors import ImagePending, ImageUnavailable, ReconcilerError
+from reconciler.errors import ImagePending, ImageUnavailable, NoRoom, ReconcilerError
 from reconciler.planning import PullImage
 
 log = logging.getLogger("reconciler")
@@ -74,7 +74,8 @@ class _Pull:
         if self.why is None:
             return ImagePending(f"{image} is pulled when others are here")
         at = datetime.fromtimestamp(self.due, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return ImageUnavailable(self.why.what, advice=f"nothing was stopped; the next try is at {at}")
+        kind = NoRoom if isinstance(self.why, NoRoom) else ImageUnavailable
+        return kind(self.why.what, advice=f"nothing was stopped; the next try is at {at}")
 
 
 class Pulls:

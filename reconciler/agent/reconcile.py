@@ -17,6 +17,7 @@ from reconciler.agent.last_good import admitted, choose, chosen_state
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reporting import Pass, compose_report
 from reconciler.agent.source import Obtained, Source
+from reconciler.agent.tidy import tidied
 from reconciler.errors import (
     EngineError,
     ImagePending,
@@ -77,7 +78,7 @@ class Reconciler:
         self._engine_is = ""
         obtained = self._source.obtain(now)
         self._known = obtained, self._render(obtained.trusted)
-        result = self._pass(*self._known, now)
+        result = self._pass(*self._known, now, collects=True)
         self._mirror.tidy()
         return result
 
@@ -85,9 +86,9 @@ class Reconciler:
         """The same, with what was obtained last: Git is not asked."""
         return self._pass(*self._known, self._clock()) if self._known else self.reconcile()
 
-    def _pass(self, obtained: Obtained, rendered: Rendered, now: datetime) -> Result:
+    def _pass(self, obtained: Obtained, rendered: Rendered, now: datetime, *, collects: bool = False) -> Result:
         revision = self._revision(obtained.trusted)
-        converged, stopped_by = self._converge(rendered, revision, now.timestamp())
+        converged, stopped_by = self._converge(rendered, revision, now.timestamp(), collects=collects)
         found = Pass(
             device=self._config.device,
             time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -105,7 +106,7 @@ class Reconciler:
         report = self._report(found)
         unsent = self._publisher.publish(report, now.timestamp())
         told = (*obtained.errors, rendered.error, stopped_by, *_troubles(converged), unsent)
-        steps = converged.performed.done if converged else ()
+        steps = (*converged.performed.done, *converged.removed) if converged else ()
         return Result(report, _distinct(error for error in told if error is not None), steps)
 
     def plan(self, *, fetch: bool) -> Plan:
@@ -145,7 +146,7 @@ class Reconciler:
         return is_admitted(app, self._config.allow, os.path.realpath)
 
     def _converge(
-        self, rendered: Rendered, revision: str, now: float
+        self, rendered: Rendered, revision: str, now: float, *, collects: bool
     ) -> tuple[Converged | None, ReconcilerError | None]:
         desired = rendered.desired or self._last_good()
         if desired is None:
@@ -154,7 +155,8 @@ class Reconciler:
         try:
             if (kept := admitted(memory, self._is_allowed)) is not memory:
                 self._journal.write_memory(kept)
-            return converge(desired, revision, self._engine, self._journal, now), None
+            converged = converge(desired, revision, self._engine, self._journal, now)
+            return (tidied(converged, desired, self._engine, self._journal, now) if collects else converged), None
         except (EngineError, PermissionDenied, StateError, EmptyDesiredState) as error:
             return None, error
 

@@ -50,7 +50,7 @@ def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[
     apps = _apps(found)
     facts = (*found.facts, _rendered(found), *_progress(found, apps, previous))
     before = previous.revisions if previous else Revisions()
-    done = found.converged.performed.done if found.converged else ()
+    done = (*found.converged.performed.done, *found.converged.removed) if found.converged else ()
     phase = _phase(found, apps)
     applied = found.trusted if _is_applied(found) else before.applied
     return Report(

@@ -29,6 +29,8 @@ class Container:
     limits: Limits = field(default_factory=Limits)
     restart: str = "no"
     restart_attempts: int = 0
+    # The names of the stored configs and secrets that it mounts.
+    files: frozenset[str] = frozenset()
     # Volumes without a name of their own, by where they are mounted.
     anonymous_volumes: Mapping[str, str] = field(default_factory=dict)
 

@@ -85,6 +85,7 @@ class Box:
             limits=self.limits,
             restart=self.restart,
             restart_attempts=self.restart_attempts,
+            files=frozenset(m.source for m in self.service.mounts if m.kind in ("config", "secret") and not m.live),
             joined=self.joined,
         )
 

@@ -3,6 +3,8 @@
 tests/contracts holds it to what the real one does. Time passes in waits only: until one looks, a check is `starting`.
 """
 
+from collections.abc import Iterable
+
 from reconciler.agent.health import Verdict, judge, judge_job
 from reconciler.errors import EngineUnavailable, ImageUnavailable, ServiceFailed
 from reconciler.model import (
@@ -96,6 +98,13 @@ class FakeEngine(World):
 
     def end_pass(self) -> tuple[Step, ...]:
         return ()
+
+    def lack_of_room(self) -> str:
+        return "no room on the disk" if len(self.images) > self.room else ""
+
+    def discard_files(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.configs.pop(name, None)
 
     # Knobs
 

@@ -23,6 +23,8 @@ class World:
         self.volumes: dict[str, ObservedVolume] = {}
         self.images: dict[str, str] = {}
         self.configs: dict[str, bytes] = {}
+        # So many images have room on its disk.
+        self.room = 1000
         self.behaviours: dict[str, str] = {}
         # Files that change under containers, by place: their bytes, and the name of what containers were told of.
         self.live_content: dict[str, bytes] = {}

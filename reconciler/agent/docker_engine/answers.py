@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from reconciler.agent.docker_engine import container_body as labels
@@ -21,8 +22,8 @@ _NANOSECONDS = 1e9
 Answer = Mapping[str, Any]
 
 
-def container(found: Answer, network_ids: Mapping[str, str], adjustable: "Adjustable") -> Container:
-    """One element of GET /containers/json. `network_ids` are those of today, by name."""
+def container(found: Answer, network_ids: Mapping[str, str], adjustable: "Adjustable", files: Path) -> Container:
+    """One element of GET /containers/json. `network_ids` are those of today, by name; `files` is where configs lie."""
     carried, status = found["Labels"], found["Status"]
     joined = found["NetworkSettings"]["Networks"] or {}
     exited, health = _STATUS_EXIT.search(status), _STATUS_HEALTH.search(status)
@@ -47,6 +48,11 @@ def container(found: Answer, network_ids: Mapping[str, str], adjustable: "Adjust
         limits=adjustable.limits,
         restart=adjustable.restart,
         restart_attempts=adjustable.restart_attempts,
+        files=frozenset(
+            Path(mount["Source"]).name
+            for mount in found["Mounts"]
+            if mount["Type"] == "bind" and Path(mount["Source"]).parent == files
+        ),
         joined=frozenset(carried.get(labels.JOINED, "").split()),
         anonymous_volumes={
             mount["Destination"]: mount["Name"]

@@ -1,14 +1,14 @@
 """Looks at one Docker Engine, and performs a step: one class of step, one call."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import docker.errors
 import requests
 
-from reconciler.agent.config_files import store_file
+from reconciler.agent.config_files import discard_files, store_file
 from reconciler.agent.disk import complaint
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine import container_body as labels
@@ -21,7 +21,7 @@ from reconciler.agent.health import COMPLETION_SECONDS, GRACE_SECONDS, Look, Ver
 from reconciler.agent.live_files import note_told, write_live
 from reconciler.agent.lock_files import make_lock_folder
 from reconciler.agent.pull_progress import Progress
-from reconciler.errors import EngineError, ImageUnavailable, ServiceFailed
+from reconciler.errors import EngineError, NoRoom, ServiceFailed
 from reconciler.model import Network, ObservedState, Volume
 from reconciler.planning import (
     AwaitCompleted,
@@ -96,12 +96,21 @@ class DockerEngine:
             pull(client, image, platform, told)
 
     def _check_room(self, image: str, more: int) -> None:
-        """On another machine, nobody can tell."""
-        if not self._client.is_on_this_machine:
-            return
-        if why := complaint(Path(self._observer.info["DockerRootDir"]), self._keep_free, more):
+        if why := self._lack_of_room(more):
             advice = "remove what fills the disk, or set `images.keepFree` lower"
-            raise ImageUnavailable(f"cannot pull {image}: {why}", advice=advice)
+            raise NoRoom(f"cannot pull {image}: {why}", advice=advice)
+
+    def lack_of_room(self) -> str:
+        with self._client.errors("ask where its images are"):
+            return self._lack_of_room(0)
+
+    def _lack_of_room(self, more: int) -> str:
+        if not self._client.is_on_this_machine:
+            return ""
+        return complaint(Path(self._observer.info["DockerRootDir"]), self._keep_free, more)
+
+    def discard_files(self, names: Iterable[str]) -> None:
+        discard_files(self._files, names)
 
     def perform(self, step: Step) -> None:
         values = step.service.environment.values() if isinstance(step, CreateContainer) else ()

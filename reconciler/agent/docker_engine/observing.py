@@ -72,7 +72,7 @@ class Observer:
     def _containers(self, found: list[Any], ids: dict[str, str]) -> Iterator[Container]:
         for one in found:
             try:
-                yield answers.container(one, ids, self._adjustable_of(one["Id"]))
+                yield answers.container(one, ids, self._adjustable_of(one["Id"]), self._files)
             except docker.errors.NotFound:
                 # Removed since it was listed: it is not there.
                 continue
