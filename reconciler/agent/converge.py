@@ -114,6 +114,8 @@ def _prove(
 
 def _waits(name: str, choice: Choice, observed: ObservedState) -> Iterable[Step]:
     for service in choice.app.services:
+        if service.ignores("stopped") or service.ignores("paused"):
+            continue
         if any(c.app == name and c.name == service.container_name for c in observed.containers):
             yield AwaitHealthy(name, f"{name}/{service.name}", "not known to be good", service.container_name, service)
 

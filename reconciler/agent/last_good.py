@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from reconciler.agent.backoff import backoff
 from reconciler.agent.journal import MAX_FAILED, FailedApp, GoodApp, Memory
 from reconciler.errors import ReconcilerError, ServiceFailed
-from reconciler.model import App, DesiredState, ObservedState
-from reconciler.planning import digest, has_finished, matches
+from reconciler.model import App, Container, DesiredState, ObservedState, Service
+from reconciler.planning import digest, matches, may_rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,15 @@ class Choice:
     revision: str
     failed: FailedApp | None = None
     is_held: bool = False
+
+
+def without_expired(app: App, now: float) -> App:
+    """Without the drift that was to be left alone until before `now`, in seconds since 1970."""
+    if not any(service.ignored for service in app.services):
+        return app
+    at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    services = (replace(s, ignored=tuple(one for one in s.ignored if one.until > at)) for s in app.services)
+    return replace(app, services=tuple(services))
 
 
 def admitted(memory: Memory, is_allowed: Callable[[App], bool]) -> Memory:
@@ -35,15 +45,16 @@ def choose(desired: DesiredState, revision: str, memory: Memory, now: float) -> 
     choices = {}
     for name in sorted(desired.untouched & memory.good.keys()):
         good = memory.good[name]
-        choices[name] = Choice(good.app, good.digest, good.revision, is_held=True)
-    digests = {app.name: digest(app) for app in desired.apps}
-    for app in desired.apps:
+        choices[name] = Choice(without_expired(good.app, now), good.digest, good.revision, is_held=True)
+    apps = [without_expired(app, now) for app in desired.apps]
+    digests = {app.name: digest(app) for app in apps}
+    for app in apps:
         rendered, last = digests[app.name], memory.good.get(app.name)
         failed = memory.failure(rendered)
         if failed is not None and failed.because and _is_over(memory.failure(failed.because), digests.values(), now):
             failed = None
         if failed is not None and last is not None and last.digest != rendered and not failed.is_due(now):
-            choices[app.name] = Choice(last.app, last.digest, last.revision, failed)
+            choices[app.name] = Choice(without_expired(last.app, now), last.digest, last.revision, failed)
         else:
             choices[app.name] = Choice(app, rendered, revision)
     return choices
@@ -131,6 +142,12 @@ def is_healthy(app: App, observed: ObservedState) -> bool:
     seen = observed.of_app(app.name)
     for service in app.services:
         mine = [c for c in seen if c.service == service.name and matches(service, c, observed)]
-        if not any((c.state == "running" and c.health in ("", "healthy")) or has_finished(service, c) for c in mine):
+        if not any(_is_well(service, container) for container in mine):
             return False
     return True
+
+
+def _is_well(service: Service, container: Container) -> bool:
+    if container.state == "paused":
+        return service.ignores("paused")
+    return (container.state == "running" and container.health in ("", "healthy")) or may_rest(service, container)

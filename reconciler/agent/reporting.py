@@ -115,13 +115,23 @@ def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
         message = f"from {choice.failed.revision} to {choice.revision}: {choice.failed.reason}"
     elif choice.is_held:
         phase, message = "Held", _HELD
-    elif not converged.healthy(name):
+    elif converged.healthy(name):
+        message = "; ".join(_left_alone(choice))
+    else:
         unwell = [s for s in services if s.state != "running" or s.health not in ("", "healthy")]
         # The Engine starts it again and again, later each time; so it stays, and is told.
         phase = "CrashLooping" if any(s.state == "restarting" for s in unwell) else "Degraded"
         message = ", ".join(f"{s.name} is {s.health or s.state}" for s in unwell)
     attempted = choice.failed.revision if choice.failed else choice.revision
     return AppReport(name, phase, attempted, good.revision if good else "", message[:MAX_TEXT], services)
+
+
+def _left_alone(choice: Choice) -> Iterable[str]:
+    """What of drift nobody heals, and who answers for it."""
+    for service in choice.app.services:
+        for one in service.ignored:
+            why = f": {one.reason}" if one.reason else ""
+            yield f"{service.name}: drift ({', '.join(one.what)}) is left alone until {one.until} by {one.owner}{why}"
 
 
 def _services(choice: Choice, observed: ObservedState) -> Iterable[ServiceReport]:

@@ -7,6 +7,7 @@ from reconciler.model.place import Place
 from reconciler.model.report import MAX_REPORT_BYTES, AppReport, Report, Revisions, ServiceReport, Versions
 from reconciler.model.revision import Revision
 from reconciler.model.service import (
+    DRIFTS,
     OF_SERVICE,
     Attachment,
     Condition,
@@ -14,6 +15,7 @@ from reconciler.model.service import (
     DeviceMapping,
     DeviceRequest,
     Healthcheck,
+    Ignored,
     Limits,
     Link,
     Logging,
@@ -26,6 +28,7 @@ from reconciler.model.service import (
 
 __all__ = [
     "DEFAULT_NETWORK",
+    "DRIFTS",
     "MAX_REPORT_BYTES",
     "OF_SERVICE",
     "App",
@@ -40,6 +43,7 @@ __all__ = [
     "DeviceRequest",
     "Fact",
     "Healthcheck",
+    "Ignored",
     "Limits",
     "Link",
     "Lock",

@@ -191,6 +191,23 @@ class Update:
         return self.order == "start-first"
 
 
+# What of drift a service may ask to be left alone.
+DRIFTS = ("stopped", "paused", "renamed", "networks", "limits")
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Drift of a service that is left alone for a while: what of DRIFTS, who answers for it, until when, and why.
+
+    `until` is an RFC 3339 time in UTC, such as 2026-12-01T06:00:00Z.
+    """
+
+    what: tuple[str, ...]
+    owner: str
+    until: str
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """One wanted container of an app. Its seen counterpart is `Container`."""
@@ -256,6 +273,11 @@ class Service:
     depends_on: tuple[Dependency, ...] = ()
     pull_policy: str = "missing"
     update: Update = Update()
+    ignored: tuple[Ignored, ...] = ()
+
+    def ignores(self, what: str) -> bool:
+        """Is this kind of drift left alone? Of what has expired, the agent has rid the service before."""
+        return any(what in one.what for one in self.ignored)
 
     @property
     def may_finish(self) -> bool:

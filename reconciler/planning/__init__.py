@@ -5,7 +5,7 @@ from reconciler.planning.in_place import kept_limits
 from reconciler.planning.lanes import Lanes, side_by_side
 from reconciler.planning.planner import EmptyDesiredState, make_plan
 from reconciler.planning.preview import as_if_applied, asked_of_others
-from reconciler.planning.service_plan import has_finished, matches
+from reconciler.planning.service_plan import has_finished, matches, may_rest
 from reconciler.planning.steps import (
     AwaitCompleted,
     AwaitHealthy,
@@ -66,6 +66,7 @@ __all__ = [
     "kept_limits",
     "make_plan",
     "matches",
+    "may_rest",
     "network_fingerprint",
     "side_by_side",
 ]

@@ -132,11 +132,14 @@ class Draft:
         """Give the wanted container its name, which nobody has by now."""
         if kept is None:
             self.add(RenameContainer, self.next, self.final, cause="takes over")
-        elif kept.name != self.final and not self.comes_back(kept):
+        elif kept.name != self.final and not self.comes_back(kept) and not self._may_be_called(kept.name):
             cause = "takes over" if kept.name.endswith(NEXT) else f"was renamed to {kept.name}"
             self.add(RenameContainer, kept.id, self.final, cause=cause)
         if kept is not None:
             self.address = kept.id
+
+    def _may_be_called(self, name: str) -> bool:
+        return self.service.ignores("renamed") and not name.endswith((NEXT, PREVIOUS))
 
     def comes_back(self, kept: Container) -> bool:
         return is_set_aside(kept, self.final)
@@ -150,6 +153,13 @@ class Draft:
         """Change what can be changed in place, and undo what was done to the container by hand."""
         if differing := differences(self.service, kept, unlimited):
             self.add(UpdateContainer, kept.id, self.service, cause=told(differing))
+        if not self.service.ignores("networks"):
+            self._rejoin(kept)
+        if kept.state == "paused" and not self.service.ignores("paused"):
+            self.add(UnpauseContainer, kept.id, cause="was paused")
+
+    def _rejoin(self, kept: Container) -> None:
+        """Bring it back to its networks, and to no other."""
         wanted = {attachment.network: attachment for attachment in self.service.networks}
         for network in sorted(kept.networks - wanted.keys()):
             if not (self.service.network_mode and network == self.service.network_mode):
@@ -159,5 +169,3 @@ class Draft:
         for network in sorted(wanted.keys() - (kept.networks - kept.stale_networks)):
             cause = f"network {network} was {'made anew' if network in kept.stale_networks else 'disconnected'}"
             self.add(ConnectNetwork, kept.id, self.service, wanted[network], cause=cause)
-        if kept.state == "paused":
-            self.add(UnpauseContainer, kept.id, cause="was paused")

@@ -15,7 +15,7 @@ SCHEME = "1"
 # 64 bits for each field: this finds accidents; who can write labels on the Engine can do all else as well.
 _DIGITS = 16
 # Changing these changes no container.
-_NOT_THE_CONTAINER = {"depends_on", "pull_policy", "update"}
+_NOT_THE_CONTAINER = {"depends_on", "pull_policy", "update", "ignored"}
 _NOT_THE_NETWORK = {"key", "name", "external"}
 # One plan asks for the same services again and again. By identity, which only says that the service is the same one for
 # as long as it lives: so it is kept beside its fingerprint.

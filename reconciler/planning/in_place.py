@@ -7,6 +7,7 @@ update` by hand as well.
 from functools import lru_cache
 
 from reconciler.model import Container, Limits, Service
+from reconciler.planning.fingerprint import changed_fields, fingerprint
 
 # Fields of a service that a container need not be made anew for, if `is_possible` says so.
 IN_PLACE = frozenset({"limits", "restart", "restart_attempts"})
@@ -47,6 +48,9 @@ def kept_limits(limits: Limits) -> Limits:
 
 def differences(service: Service, container: Container, unlimited: frozenset[str]) -> dict[str, tuple[object, object]]:
     """What the container has and shall have, by field of Limits, and by `restart`. `unlimited`: see ObservedState."""
+    if service.ignores("limits") and not IN_PLACE.intersection(_changed(service, container)):
+        # The container was created with what is wanted: what differs was done by hand.
+        return {}
     wanted, found = kept_limits(service.limits), container.limits
     differing: dict[str, tuple[object, object]] = {}
     if wanted != found:
@@ -57,6 +61,11 @@ def differences(service: Service, container: Container, unlimited: frozenset[str
         _policy(service.restart, service.restart_attempts),
     )
     return {**differing, "restart": policies} if policies[0] != policies[1] else differing
+
+
+def _changed(service: Service, container: Container) -> tuple[str, ...]:
+    wanted = fingerprint(service)
+    return changed_fields(container.fingerprint, wanted) if container.fingerprint != wanted else ()
 
 
 def is_possible(service: Service, container: Container, unlimited: frozenset[str]) -> bool:

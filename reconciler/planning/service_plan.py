@@ -73,7 +73,7 @@ def plan_service(
     if kept is not None:
         draft.heal(kept, observed.unlimited)
         draft.steps += reload.running
-    starts = kept is None or not (must_stop(kept) or (has_finished(service, kept) and not draft.comes_back(kept)))
+    starts = kept is None or not (must_stop(kept) or (may_rest(service, kept) and not draft.comes_back(kept)))
     if starts:
         draft.add(StartContainer, draft.address, cause=_why_start(kept, draft.why))
     elif around.restarts_for and kept is not None and kept.is_running:
@@ -81,7 +81,7 @@ def plan_service(
         starts = True
     draft.settle(kept)
     cleanup = (change(RemoveContainer, app.name, service, fallback.id, cause="replaced"),) if fallback else ()
-    wakes = kept is not None and kept.state == "paused"
+    wakes = kept is not None and kept.state == "paused" and not service.ignores("paused")
     return ServicePlan(draft.address, tuple(draft.steps), cleanup, starts, fallback is not None, wakes)
 
 
@@ -120,6 +120,11 @@ def _start_first(
 def has_finished(service: Service, container: Container) -> bool:
     """Is this a job that exited with 0? It is done for its fingerprint, and not started again."""
     return service.may_finish and container.state == "exited" and container.exit_code == 0
+
+
+def may_rest(service: Service, container: Container) -> bool:
+    """May it stay stopped? A job that is done may, and what somebody asked to be left alone."""
+    return has_finished(service, container) or (container.state == "exited" and service.ignores("stopped"))
 
 
 def why_replaced(service: Service, containers: tuple[Container, ...], observed: ObservedState) -> str:

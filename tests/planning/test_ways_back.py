@@ -218,3 +218,20 @@ def test_after_a_power_cut_at_any_step_of_the_way_back_the_good_state_runs(
 
 def boxes(engine: FakeEngine) -> list[Box]:
     return sorted(engine.boxes.values(), key=lambda box: box.name)
+
+
+def resting(until: str) -> Fleet:
+    rule = {"what": ["stopped"], "owner": "ann", "until": until}
+    return {"shop": {"web": {"image": "web:1", "restart": "always", "x-ignore-drift": [rule]}}}
+
+
+def test_what_is_left_alone_is_left_alone_until_it_expires(folder: Path) -> None:
+    one = Device(folder, {"shop": {"web": {"image": "web:1", "restart": "always"}}})
+    one.engine.kill("shop-web-1")
+    before = one.obey(resting("1970-01-01T00:01:00Z"), "b")
+    assert before.healthy("shop")
+    assert not one.engine.writes
+    one.now = 60.0
+    after = one.obey(resting("1970-01-01T00:01:00Z"), "c")
+    assert after.healthy("shop")
+    assert one.verbs() == ["start", "wait"]

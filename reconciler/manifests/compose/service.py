@@ -6,6 +6,7 @@ from typing import Any
 
 from reconciler.manifests.compose import values
 from reconciler.manifests.compose.declared import Declared
+from reconciler.manifests.compose.ignored import read_ignored
 from reconciler.manifests.compose.joins import attachments, files, namespaces
 from reconciler.manifests.compose.mounts import volumes
 from reconciler.manifests.compose.ports import exposed, ports
@@ -24,7 +25,7 @@ from reconciler.manifests.fields import (
 )
 from reconciler.manifests.node import Node
 from reconciler.manifests.problems import Problems
-from reconciler.model import ConfigFile, Mount, Service
+from reconciler.model import ConfigFile, Mount, Service, Update
 from reconciler.model.names import SERVICE_ADVICE, is_service_name
 
 Reader = Callable[[Node, str, Problems], Any]
@@ -126,15 +127,13 @@ def parse_service(
     read |= read_resources(fields, problems) | namespaces(fields, problems)
     if not read.get("network_mode"):
         read["networks"] = attachments(fields.get("networks"), declared, problems)
-    mounts, stored = _mounts(name, node, fields, declared, problems)
     update = read_update(fields, problems)
-    if update.reload:
-        mounts = live_mounts(mounts, app, name)
-    if update.lock:
-        mounts += (Mount("lock", update.lock, f"{app}/{name}"),)
-        _check_targets(node, name, [mount.target for mount in mounts], problems)
+    mounts, stored = _mounts(name, node, fields, declared, problems)
+    mounts = _as_updated(mounts, update, app, name, node, problems)
     read.setdefault("image", "")
     container = _container_name(app, name, fields, problems)
+    if "x-ignore-drift" in fields:
+        read["ignored"] = read_ignored(fields["x-ignore-drift"], problems)
     service = Service(name=name, container_name=container, ports=found, mounts=mounts, update=update, **read)
     _check_start_first(service, node, problems)
     return service, stored
@@ -153,6 +152,18 @@ def _mounts(
     targets = [*(mount.target for mount in mounts), *(entry.partition(":")[0] for entry in memory)]
     _check_targets(node, name, targets, problems)
     return mounts, stored
+
+
+def _as_updated(
+    mounts: tuple[Mount, ...], update: Update, app: str, name: str, node: Node, problems: Problems
+) -> tuple[Mount, ...]:
+    """The mounts, with what the service's updates need of them."""
+    if update.reload:
+        mounts = live_mounts(mounts, app, name)
+    if update.lock:
+        mounts += (Mount("lock", update.lock, f"{app}/{name}"),)
+        _check_targets(node, name, [mount.target for mount in mounts], problems)
+    return mounts
 
 
 def _check_start_first(service: Service, node: Node, problems: Problems) -> None:

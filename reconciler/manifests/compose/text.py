@@ -98,6 +98,7 @@ def _service(service: Service, app: App, names: Mapping[str, str], keys: Mapping
         "pull_policy": "" if service.pull_policy == "missing" else service.pull_policy,
         **limits(service),
         **_ours(service.update),
+        "x-ignore-drift": [to_plain(one) for one in service.ignored],
     }
     fields["deploy"] = _deploy(service)
     # An empty one takes the image's away, so it says something.
