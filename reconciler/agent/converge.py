@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reconciler.agent.engine import Engine
-from reconciler.agent.journal import Journal, Memory
+from reconciler.agent.journal import FailedApp, Journal, Memory
 from reconciler.agent.last_good import (
     Choice,
     choose,
     chosen_state,
+    given_back,
     is_healthy,
     remember_failed,
     remember_good,
@@ -17,8 +18,8 @@ from reconciler.agent.last_good import (
 )
 from reconciler.agent.perform import Performed, perform
 from reconciler.errors import ImageUnavailable, ReconcilerError, StateError
-from reconciler.model import DesiredState, ObservedState
-from reconciler.planning import AwaitHealthy, PullImage, Step, make_plan
+from reconciler.model import App, DesiredState, ObservedState
+from reconciler.planning import AwaitHealthy, PullImage, Step, give_back, make_plan
 
 log = logging.getLogger("reconciler")
 
@@ -36,6 +37,7 @@ class Converged:
     memory: Memory
     error: ReconcilerError | None = None
     removed: tuple[str, ...] = ()
+    given_back: Mapping[str, FailedApp] = field(default_factory=dict)
 
     def healthy(self, app: str) -> bool:
         return app not in self.performed.failures and is_healthy(self.choices[app].app, self.observed)
@@ -48,7 +50,7 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
     """
     memory = journal.memory
     choices = choose(rendered, revision, memory, now)
-    performed, observed = _apply(chosen_state(rendered, choices), engine)
+    performed, observed = _apply(chosen_state(rendered, choices), engine, _given_back(rendered, memory, now))
     performed, observed = _prove(choices, memory, performed, observed, engine)
     failed = remember_failed(memory, choices, _to_go_back(choices, performed), now)
     error = None
@@ -57,9 +59,10 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
         error = _store(journal, failed)
         memory = failed
         choices = choose(rendered, revision, memory, now)
-        back, observed = _apply(chosen_state(rendered, choices), engine)
+        back, observed = _apply(chosen_state(rendered, choices), engine, _given_back(rendered, memory, now))
         # An app that came back has no failure left but those of its way back; its reason stands in the choice.
-        performed = performed.without_failures(a for a, c in choices.items() if c.failed is not None).then(back)
+        came_back = [app for app in performed.failures if app not in choices or choices[app].failed is not None]
+        performed = performed.without_failures(came_back).then(back)
     kept = _keep_serving(rendered, choices, memory, performed, engine)
     if kept is not None:
         performed, observed = kept
@@ -70,16 +73,28 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
     remembered = remember_good(memory, rendered, choices, [app for app in choices if converged.healthy(app)])
     if remembered != memory:
         error = _store(journal, remembered) or error
-    return Converged(choices, observed, performed, remembered, error)
+    told = {app.name: why for app, why in _given_back(rendered, remembered, now)}
+    return Converged(choices, observed, performed, remembered, error, given_back=told)
 
 
-def _apply(desired: DesiredState, engine: Engine) -> tuple[Performed, ObservedState]:
-    """Plan and perform; a second time where it failed, because another app may have made room meanwhile."""
+def _given_back(rendered: DesiredState, memory: Memory, now: float) -> list[tuple[App, FailedApp]]:
+    """The apps that could not be adopted, and why."""
+    return [(app, why) for app in rendered.apps if (why := given_back(app, memory, now)) is not None]
+
+
+def _apply(
+    desired: DesiredState, engine: Engine, theirs: Iterable[tuple[App, FailedApp]] = ()
+) -> tuple[Performed, ObservedState]:
+    """Plan and perform; a second time where it failed, because another app may have made room meanwhile.
+
+    `theirs` are the apps to give back to Docker Compose.
+    """
     observed = engine.observe(desired.device)
-    plan = make_plan(desired, observed)
-    if not plan:
+    steps = [step for app, _ in theirs for step in give_back(app, observed)]
+    steps += make_plan(desired, observed)
+    if not steps:
         return Performed(), observed
-    first = perform(plan, engine)
+    first = perform(steps, engine)
     observed = engine.observe(desired.device)
     again = {app for app, error in first.failures.items() if not (error.transient or error.lasting)}
     if not again:

@@ -49,6 +49,8 @@ def choose(desired: DesiredState, revision: str, memory: Memory, now: float) -> 
     apps = [without_expired(app, now) for app in desired.apps]
     digests = {app.name: digest(app) for app in apps}
     for app in apps:
+        if given_back(app, memory, now) is not None:
+            continue
         rendered, last = digests[app.name], memory.good.get(app.name)
         failed = memory.failure(rendered)
         if failed is not None and failed.because and _is_over(memory.failure(failed.because), digests.values(), now):
@@ -58,6 +60,12 @@ def choose(desired: DesiredState, revision: str, memory: Memory, now: float) -> 
         else:
             choices[app.name] = Choice(app, rendered, revision)
     return choices
+
+
+def given_back(app: App, memory: Memory, now: float) -> FailedApp | None:
+    """Why an app that was to be adopted belongs to Docker Compose again, until it changes."""
+    failed = memory.failure(digest(app)) if app.adopt and app.name not in memory.good else None
+    return failed if failed is not None and not failed.is_due(now) else None
 
 
 def _is_over(leader: FailedApp | None, wanted: Iterable[str], now: float) -> bool:
@@ -97,7 +105,8 @@ def _is_new(memory: Memory, name: str, choice: Choice) -> bool:
 def chosen_state(rendered: DesiredState, choices: Mapping[str, Choice]) -> DesiredState:
     """The desired state with each app as it was chosen."""
     apps = tuple(choice.app for _, choice in sorted(choices.items()))
-    return replace(rendered, apps=apps, untouched=rendered.untouched - choices.keys())
+    names = rendered.untouched | {app.name for app in rendered.apps}
+    return replace(rendered, apps=apps, untouched=names - choices.keys())
 
 
 def remember_failed(
@@ -110,7 +119,7 @@ def remember_failed(
         kept[gone.digest] = FailedApp(app, gone.digest, gone.revision, str(error), because=because)
     for app, error in failures.items():
         choice, good = choices.get(app), memory.good.get(app)
-        if choice is None or good is None or good.digest == choice.digest:
+        if choice is None or (good is None and not choice.app.adopt) or (good and good.digest == choice.digest):
             continue
         before = kept.pop(choice.digest, None)
         tries = before.tries + 1 if before else 1

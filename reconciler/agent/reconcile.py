@@ -192,6 +192,9 @@ def _troubles(converged: Converged | None) -> Iterable[ReconcilerError]:
         if choice.failed is not None:
             told = f"{name} went back to {choice.revision}: {choice.failed.reason}"
             yield ServiceFailed(told, where=choice.failed.revision, advice="change it in Git")
+    for name, failed in converged.given_back.items():
+        told = f"{name} was given back to Docker Compose: {failed.reason}"
+        yield ServiceFailed(told, where=failed.revision, advice="change it in Git")
     if converged.error is not None:
         yield converged.error
 

@@ -77,6 +77,8 @@ def _is_applied(found: Pass) -> bool:
     """Is all that the revision says on the device? Not while an app failed, went back, or was not rendered."""
     if found.converged is None or found.problems or found.converged.performed.failures:
         return False
+    if found.converged.given_back:
+        return False
     return all(choice.failed is None and not choice.is_held for choice in found.converged.choices.values())
 
 
@@ -100,7 +102,12 @@ def _apps(found: Pass) -> tuple[AppReport, ...]:
     if found.converged is None:
         return ()
     held = [AppReport(app, "Held", message=_HELD) for app in sorted(found.untouched - found.converged.choices.keys())]
-    return (*(_app(name, choice, found.converged) for name, choice in found.converged.choices.items()), *held)
+    theirs = found.converged.given_back
+    back = [
+        AppReport(app, "RolledBack", why.revision, message=f"given back to Docker Compose: {why.reason}"[:MAX_TEXT])
+        for app, why in sorted(theirs.items())
+    ]
+    return (*(_app(name, choice, found.converged) for name, choice in found.converged.choices.items()), *held, *back)
 
 
 def _app(name: str, choice: Choice, converged: Converged) -> AppReport:

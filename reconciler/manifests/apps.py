@@ -5,7 +5,7 @@ too; a device's own patches are its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -158,7 +158,7 @@ class Apps:
         if app is None or problems:
             return None
         services = tuple(self._last(name, service) for service in app.services)
-        return App(app.name, services, app.networks, app.volumes, app.configs)
+        return replace(app, services=services)
 
     def _last(self, app: str, service: Service) -> Service:
         known = self._services.get((app, service.name))

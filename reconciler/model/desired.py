@@ -80,6 +80,8 @@ class App:
     networks: tuple[Network, ...] = ()
     volumes: tuple[Volume, ...] = ()
     configs: tuple[ConfigFile, ...] = ()
+    # Take over the containers that Docker Compose made of a project of this name.
+    adopt: bool = False
 
     def service(self, name: str) -> Service | None:
         return next((service for service in self.services if service.name == name), None)

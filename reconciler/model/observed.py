@@ -76,7 +76,8 @@ class ObservedState:
     volumes: tuple[ObservedVolume, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     configs: frozenset[str] = frozenset()
-    foreign_names: frozenset[str] = frozenset()
+    # Containers that carry no label of ours; `app` and `service` are what Docker Compose says of those that it made.
+    foreign: tuple[Container, ...] = ()
     # Of files that change under a container, by place: the name of the ConfigFile that the container was told of. One
     # whose content is another by now is not here.
     live: Mapping[str, str] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """From two states to steps. Pure."""
 
+from reconciler.planning.adoption import give_back
 from reconciler.planning.fingerprint import digest, fingerprint, network_fingerprint
 from reconciler.planning.in_place import kept_limits
 from reconciler.planning.lanes import Lanes, side_by_side
@@ -62,6 +63,7 @@ __all__ = [
     "asked_of_others",
     "digest",
     "fingerprint",
+    "give_back",
     "has_finished",
     "kept_limits",
     "make_plan",

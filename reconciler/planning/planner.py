@@ -6,6 +6,7 @@ from dataclasses import replace
 from reconciler.errors import ReconcilerError
 from reconciler.model import App, Condition, Container, DesiredState, Network, ObservedNetwork, ObservedState, Service
 from reconciler.model.image import listed_name
+from reconciler.planning.adoption import adopting
 from reconciler.planning.fingerprint import changed_fields, network_fingerprint
 from reconciler.planning.gone import gone_apps, gone_networks, gone_services
 from reconciler.planning.locks import effective_locks, held_back
@@ -44,6 +45,7 @@ def make_plan(desired: DesiredState, observed: ObservedState) -> Plan:
             where=f"device {desired.device}",
             advice="select the device by a layer with `apps:`, or say `allowEmpty: true` in the device's file",
         )
+    observed = adopting(desired, observed)
     locks = effective_locks(desired, observed)
     prepared = {app.name: _prepare(app, observed) for app in desired.apps}
     gone, observed = gone_apps(desired, observed)
@@ -108,7 +110,7 @@ def _prepare(app: App, observed: ObservedState) -> list[Step]:
         if config.name in stored and config.name not in observed.configs:
             steps.append(StoreConfig(app.name, f"{app.name} config {config.digest[:12]}", "not on the device", config))
     # A network of this name that is not ours is not taken for it: creating it fails, and says so.
-    names = {network.name for network in observed.networks if network.app}
+    names = {network.name for network in observed.networks if network.app or app.adopt}
     for network in app.networks:
         if not network.external and network.name not in names and not _users(network, observed):
             steps.append(_create_network(app, network, "not on the device"))

@@ -132,6 +132,8 @@ def why_replaced(service: Service, containers: tuple[Container, ...], observed: 
     serving = best(service, containers)
     if serving.state in LOST:
         return f"was {serving.state}"
+    if not serving.fingerprint:
+        return "taken over from Docker Compose"
     fields = _must_differ(service, serving, observed)
     told = [f"image {serving.image} -> {service.image}"] if "image" in fields else []
     rest = ", ".join(field for field in fields if field != "image")

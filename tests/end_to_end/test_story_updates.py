@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from story import Story
+from docker.models.containers import Container
+from story import Story, look
 
 pytestmark = pytest.mark.docker
 # Copies its configuration when it is told to, and ends at a word that it does not know.
@@ -100,3 +101,34 @@ def test_on_a_small_disk_the_old_image_goes_before_the_new_one_comes(story: Stor
     assert story.seen()[story.container_name("web")].image == two
     story.clean()
     images.remove_image(two)
+
+
+def compose_made(story: Story, app: str, service: str) -> Container:
+    """What `docker compose up` made of a project of the app's name."""
+    labels = {"com.docker.compose.project": story.app_name(app), "com.docker.compose.service": service}
+    return story.others_container(story.container_name(app, service), "one", labels)
+
+
+def test_containers_that_compose_made_are_taken_over_by_a_word_and_given_back_if_that_fails(story: Story) -> None:
+    theirs, other = compose_made(story, "web", "serve"), compose_made(story, "web", "other")
+    before = look(theirs), look(other)
+    story.app("web", "two")
+    story.push("An app of the project's name")
+    assert story.once().returncode == 20
+    assert (look(theirs), look(other)) == before
+
+    story.app("web", "sick", {"x-adopt": True})
+    story.push("Take over, with a version that is not well")
+    done = story.once()
+    assert done.returncode == 22
+    assert "was given back to Docker Compose" in done.stderr
+    after = look(theirs)
+    assert (after.id, after.name, after.state, look(other)) == (before[0].id, before[0].name, "running", before[1])
+    assert story.report().app("web")["phase"] == "RolledBack"
+
+    story.app("web", "two", {"x-adopt": True})
+    story.push("Take over")
+    story.converge()
+    assert story.seen()[story.container_name("web")].image == story.images["two"]
+    assert look(other) == before[1], "a service that Git does not name"
+    assert story.converge().stdout == "nothing to do\n"

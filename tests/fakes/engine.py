@@ -79,6 +79,7 @@ class FakeEngine(World):
             tuple(v if device == self.device else ObservedVolume(v.name) for v in self.volumes.values()),
             dict(self.images),
             frozenset(self.configs),
+            foreign=tuple(self._shown(box) for box in self.boxes.values() if not box.device),
             live=dict(self.live),
             locks=dict(self.locks),
             unlimited=self.unlimited,

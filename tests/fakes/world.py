@@ -52,6 +52,14 @@ class World:
         box.service = Service(name, "foreign", name)
         return box
 
+    def compose_made(self, app: str, service: str, image: str) -> Box:
+        """A running container that Docker Compose made."""
+        self.have(image)
+        box = self.foreign(f"{app}-{service}-1")
+        box.app, box.service = app, Service(service, image, box.name)
+        box.image_id = self.images[listed_name(image)]
+        return box
+
     def kill(self, name: str) -> None:
         self.box(name).end(137)
 

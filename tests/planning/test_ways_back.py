@@ -235,3 +235,77 @@ def test_what_is_left_alone_is_left_alone_until_it_expires(folder: Path) -> None
     after = one.obey(resting("1970-01-01T00:01:00Z"), "c")
     assert after.healthy("shop")
     assert one.verbs() == ["start", "wait"]
+
+
+def adopted(image: str, **more: Any) -> Fleet:
+    return {"shop": {"services": {"web": {"image": image, **more}}, "x-adopt": True}}
+
+
+@pytest.fixture
+def composed(folder: Path) -> Device:
+    """A device on which Docker Compose runs a project of the app's name, and another service of it."""
+    one = Device(folder, {"zoo": {"cat": "cat:1"}})
+    one.engine.compose_made("shop", "web", "web:1")
+    one.engine.compose_made("shop", "other", "other:1")
+    one.engine.add_network("shop_default")
+    return one
+
+
+ZOO: Fleet = {"zoo": {"cat": "cat:1"}}
+THEIRS = {"shop-other-1": ("other:1", "running"), "zoo-cat-1": ("cat:1", "running")}
+
+
+def test_without_a_word_what_compose_made_is_a_name_that_is_taken(composed: Device) -> None:
+    after = composed.obey({**ZOO, "shop": {"web": "web:1"}}, "b")
+    assert "already exists" in str(after.performed.failures["shop"])
+    assert composed.images() == {**THEIRS, "shop-web-1": ("web:1", "running")}
+
+
+def test_what_compose_made_is_taken_over_and_the_rest_of_it_left_alone(composed: Device) -> None:
+    before = composed.engine.box("shop-web-1").id
+    after = composed.obey({**ZOO, **adopted("web:1")}, "b")
+    assert after.healthy("shop")
+    assert composed.images() == {**THEIRS, "shop-web-1": ("web:1", "running")}
+    assert composed.engine.box("shop-web-1").id != before
+    assert any("taken over from Docker Compose" in step.cause for step in composed.engine.writes)
+    composed.engine.settle()
+    composed.engine.writes.clear()
+    composed.obey({**ZOO, **adopted("web:1")}, "c")
+    assert not composed.engine.writes
+
+
+def test_what_fails_to_take_over_gives_the_very_same_container_back_until_git_changes(composed: Device) -> None:
+    before = composed.engine.box("shop-web-1").id
+    after = composed.obey({**ZOO, **adopted("web:bad")}, "b")
+    assert "is unhealthy" in after.given_back["shop"].reason
+    assert not after.performed.failures
+    assert composed.images() == {**THEIRS, "shop-web-1": ("web:1", "running")}
+    assert composed.engine.box("shop-web-1").id == before
+    composed.engine.writes.clear()
+    assert composed.obey({**ZOO, **adopted("web:bad")}, "c").given_back
+    assert not composed.engine.writes
+    assert composed.obey({**ZOO, **adopted("web:2")}, "d").healthy("shop")
+    assert composed.images() == {**THEIRS, "shop-web-1": ("web:2", "running")}
+
+
+@pytest.mark.parametrize("image", ["web:2", "web:bad"])
+def test_taking_over_survives_a_power_cut_at_any_step(folder: Path, image: str) -> None:
+    made = iter(range(200))
+    devices: list[Device] = []
+    wanted = {**ZOO, **adopted(image)}
+
+    def make() -> FakeEngine:
+        one = Device(folder / str(next(made)), ZOO)
+        one.engine.compose_made("shop", "web", "web:1")
+        one.engine.writes.clear()
+        devices.append(one)
+        return one.engine
+
+    cuts = 0
+    for engine in interrupted(make, lambda engine: devices[-1].obey(wanted, "b")):
+        devices[-1].obey(wanted, "b")
+        served = "web:1" if image == "web:bad" else image
+        assert devices[-1].images() == {"shop-web-1": (served, "running"), "zoo-cat-1": ("cat:1", "running")}
+        assert str(engine.box("shop-web-1").device) == ("" if image == "web:bad" else "press")
+        cuts += 1
+    assert cuts >= 8

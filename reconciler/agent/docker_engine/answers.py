@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,15 @@ def container(found: Answer, network_ids: Mapping[str, str], adjustable: "Adjust
     )
 
 
+def foreign(found: Answer) -> Container:
+    """One element of GET /containers/json that is not ours, with what Docker Compose says of it if Compose made it."""
+    carried = found["Labels"]
+    known = {labels.APP: carried.get(labels.PROJECT, ""), labels.SERVICE: carried.get(labels.COMPOSE_SERVICE, "")}
+    is_run_once = carried.get(labels.ONE_OFF, "False") != "False"
+    seen = container({**found, "Labels": {} if is_run_once else known}, {}, UNREAD, Path())
+    return replace(seen, networks=frozenset(), stale_networks=frozenset())
+
+
 @dataclass(frozen=True, slots=True)
 class Adjustable:
     """What POST /containers/{id}/update can change."""
@@ -69,6 +78,10 @@ class Adjustable:
     limits: Limits
     restart: str
     restart_attempts: int
+
+
+# Of what belongs to others, nobody asks.
+UNREAD = Adjustable(Limits(), "no", 0)
 
 
 def adjustable(found: Answer) -> Adjustable:

@@ -14,6 +14,8 @@ DEVICE, APP, SERVICE, FINGERPRINT = "fleet.device", "fleet.app", "fleet.service"
 JOINED = "fleet.joined"
 # Compose's, so that `docker compose ls`, `ps` and `logs` work on what we run.
 PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+# Of what `docker compose run` made.
+ONE_OFF = "com.docker.compose.oneoff"
 
 _NANOSECONDS = 1_000_000_000
 
@@ -122,7 +124,7 @@ def _labels(step: CreateContainer, device: str) -> dict[str, str]:
         PROJECT: app,
         COMPOSE_SERVICE: service.name,
         "com.docker.compose.container-number": "1",
-        "com.docker.compose.oneoff": "False",
+        ONE_OFF: "False",
         "com.docker.compose.config-hash": digest(service),
         "com.docker.compose.project.config_files": f"apps/{app}/compose.yaml",
         "com.docker.compose.depends_on": ",".join(needs),

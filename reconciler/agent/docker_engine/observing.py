@@ -29,11 +29,13 @@ class Observer:
         """What is there of this device."""
         with self._client.errors("look at it"):
             api = self._client.api
-            found = api.containers(all=True, filters={"label": f"{labels.DEVICE}={device}"})
+            found = api.containers(all=True)
+            ours = [one for one in found if one["Labels"].get(labels.DEVICE) == device]
+            others = [one for one in found if labels.DEVICE not in one["Labels"]]
             networks, volumes = api.networks(), api.volumes()["Volumes"] or []
             images = api.images()
             ids = {network["Name"]: network["Id"] for network in networks}
-            containers = sorted(self._containers(found, ids), key=lambda c: (c.app, c.service, c.name))
+            containers = sorted(self._containers(ours, ids), key=lambda c: (c.app, c.service, c.name))
             return ObservedState(
                 device,
                 tuple(containers),
@@ -41,6 +43,7 @@ class Observer:
                 tuple(answers.volume(volume, device) for volume in volumes),
                 answers.images(images),
                 stored_files(self._files),
+                foreign=tuple(answers.foreign(one) for one in others),
                 live=told_files(self._files),
                 locks=held_locks(self._files, boot_time),
                 unlimited=answers.unlimited(self.info),

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from reconciler.manifests.compose.declared import Declared, read_declared, section
 from reconciler.manifests.compose.service import parse_service
 from reconciler.manifests.compose.variables import PROFILES_VARIABLE
-from reconciler.manifests.fields import check_keys, mapping, text, texts
+from reconciler.manifests.fields import boolean, check_keys, mapping, text, texts
 from reconciler.manifests.node import Node
 from reconciler.manifests.problems import Problems
 from reconciler.manifests.tree import Tree
@@ -56,7 +56,9 @@ def parse_app(
     services = _with_peers(tuple(one.service for one in read))
     _check_dependencies(dict(said), services, problems)
     present = tuple(_without_absent(service, chosen) for service in services)
-    return _app(name, present, declared, {file.name: file for one in read for file in one.files})
+    made = _app(name, present, declared, {file.name: file for one in read for file in one.files})
+    adopts = "x-adopt" in fields and boolean(fields["x-adopt"], "x-adopt", problems)
+    return replace(made, adopt=True) if adopts else made
 
 
 def _read(name: str, node: Node, app: str, declared: Declared, problems: Problems, last: LastRead) -> ReadService:

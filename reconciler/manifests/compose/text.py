@@ -43,6 +43,7 @@ def to_compose(app: App) -> dict[str, Plain]:
         "networks": {one.key: network(one) for one in app.networks},
         "volumes": {one.key: volume(one) for one in app.volumes},
         "configs": _files(app, keys),
+        "x-adopt": True if app.adopt else None,
     }
     return {key: escaped(value) for key, value in without_empty(document).items()}
 
