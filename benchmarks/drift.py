@@ -27,12 +27,32 @@ from lab.operator import Operator
 from lab.waiting import wait_until
 
 NAME = "shop-web-1"
+# A tag of this device, which means one of two images.
+IMAGE, MEANINGS = "drift:1", ("drift:one", "drift:two")
 FLEET = {
     "fleet.yaml": "apiVersion: fleet/v1\nkind: Fleet\nmetadata: {name: drift}\nspec: {tiers: [base]}\n",
     "layers/base/all.yaml": "apiVersion: fleet/v1\nkind: Layer\nmetadata: {name: all}\nspec: {apps: [shop]}\n",
-    "apps/shop/compose.yaml": f"services:\n  web:\n    image: {BASE}\n    command: [sleep, '100000']\n"
+    "apps/shop/compose.yaml": f"services:\n  web:\n    image: {IMAGE}\n    command: [sleep, '100000']\n"
     "    init: true\n    pull_policy: never\n    deploy: {update_config: {monitor: 0s}}\n",
 }
+
+
+def move_tag(api: docker.APIClient) -> None:
+    """Let the tag mean the other image."""
+    today = api.inspect_image(IMAGE)["Id"]
+    other = next(name for name in MEANINGS if api.inspect_image(name)["Id"] != today)
+    api.tag(other, *IMAGE.split(":"))
+
+
+def make_images(api: docker.APIClient) -> None:
+    """Two images that do the same, and the tag."""
+    container = api.create_container(BASE, ["true"])
+    for name in MEANINGS:
+        api.commit(container, *name.split(":"), conf={"Labels": {"drift": name}})
+    api.remove_container(container)
+    api.tag(MEANINGS[0], *IMAGE.split(":"))
+
+
 ACTS: dict[str, Callable[[docker.APIClient], None]] = {
     "kill": lambda api: api.kill(NAME),
     "stop": lambda api: api.stop(NAME, timeout=1),
@@ -41,6 +61,7 @@ ACTS: dict[str, Callable[[docker.APIClient], None]] = {
     "network disconnect": lambda api: api.disconnect_container_from_network(NAME, "shop_default"),
     "update": lambda api: api.update_container(NAME, restart_policy={"Name": "always"}),
     "rm -f": lambda api: api.remove_container(NAME, force=True),
+    "a moved tag": move_tag,
 }
 # What tells that the act is undone: the event's type and action.
 UNDONE = {
@@ -51,6 +72,7 @@ UNDONE = {
     "network disconnect": ("network", "connect"),
     "update": ("container", "update"),
     "rm -f": ("container", "start"),
+    "a moved tag": ("container", "start"),
 }
 
 
@@ -94,17 +116,27 @@ def floor(api: docker.APIClient, act: str) -> float:
         "network disconnect": lambda: api.connect_container_to_network(NAME, "shop_default"),
         "update": lambda: api.update_container(NAME, restart_policy={"Name": "no"}),
         "rm -f": lambda: _create(api),
+        "a moved tag": lambda: _replace(api),
     }
     ACTS[act](api)
     start = time.perf_counter()
     calls[act]()
-    return time.perf_counter() - start
+    took = time.perf_counter() - start
+    # The Engine answers before it is through with some of them.
+    wait_until(lambda: api.inspect_container(NAME)["State"]["Status"] == "running", 30, f"the end of undoing {act}")
+    time.sleep(0.2)
+    return took
 
 
 def _create(api: docker.APIClient) -> None:
     host = api.create_host_config(network_mode="shop_default", init=True)
     api.create_container(BASE, ["sleep", "100000"], name=NAME, host_config=host)
     api.start(NAME)
+
+
+def _replace(api: docker.APIClient) -> None:
+    api.remove_container(NAME, force=True)
+    _create(api)
 
 
 def floors(api: docker.APIClient) -> dict[str, float]:
@@ -147,6 +179,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, private_engine(Path(name) / "engine") as engine:
         api = docker.APIClient(base_url=engine.url)
         ensure_base(api)
+        make_images(api)
         least = floors(api)
         events = Events(engine.url)
         times: dict[str, list[float]] = {act: [] for act in ACTS}
