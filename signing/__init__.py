@@ -1,11 +1,12 @@
 """Who may speak: keys, signatures and trust, on raw bytes. Imports only the standard library and `cryptography`."""
 
 from signing.allowed_signers import AllowedSigner, AllowedSigners
-from signing.chain import Admitted, ChainError, admit_chain
+from signing.chain import Admitted, admit_chain
 from signing.commits import CommitSignature, SignedObject, sign_commit, split_commit, verify_commit
-from signing.errors import SignatureError, UnableToCheck
+from signing.errors import ChainError, SignatureError, UnableToCheck
 from signing.keyfile import load_signer, write_new_key
 from signing.keys import PublicKey
+from signing.merges import History
 from signing.signer import Signer
 from signing.sshsig import verify_signature
 
@@ -15,6 +16,7 @@ __all__ = [
     "AllowedSigners",
     "ChainError",
     "CommitSignature",
+    "History",
     "PublicKey",
     "SignatureError",
     "SignedObject",

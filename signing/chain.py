@@ -1,27 +1,17 @@
 """The rule of mode `commits`: which new commits of a branch a device may follow."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from signing.allowed_signers import AllowedSigners
-from signing.commits import SignedObject, split_commit, verify_split
-from signing.errors import SignatureError
+from signing.commits import CommitSignature, SignedObject, verify_split
+from signing.errors import ChainError, SignatureError
+from signing.identity import check_dates, identified
+from signing.merges import History, admit_merge, may_be_recomputed
 
 MAX_COMMITS = 10_000
 MAX_PARENTS = 2
-# Real histories never step back; an hour forgives a wrong clock. Without it an expired key could sign into its past.
-SLACK = timedelta(hours=1)
-_HASHES = {40: "sha1", 64: "sha256"}
-
-
-class ChainError(SignatureError):
-    """Refused, and `commit` is the id of the commit that is to blame."""
-
-    def __init__(self, code: str, message: str, commit: str) -> None:
-        super().__init__(code, f"commit {commit[:12]}: {message}")
-        self.commit = commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +30,12 @@ def admit_chain(
     signers: AllowedSigners,
     previous: tuple[str, bytes] | None,
     now: datetime,
+    history: History | None = None,
 ) -> tuple[Admitted, ...]:
     """All of `commits` (first parents, oldest first), when each may follow the one before it.
 
-    `previous` is the last trusted commit; without one the history must begin at its root. Raises ChainError.
+    `previous` is the last trusted commit; without one the history must begin at its root. With `history`, a merge that
+    nobody allowed signed is made again, and admitted if that gives the same. Raises ChainError.
     """
     if len(commits) > MAX_COMMITS:
         raise ChainError("RANGE_TOO_LONG", f"{len(commits)} new commits, {MAX_COMMITS} is the most", commits[-1][0])
@@ -52,13 +44,15 @@ def admit_chain(
     parent_id: str | None = None
     if previous is not None:
         # Its signature was judged when it was trusted; its key may be gone since.
-        parent_id, parent = previous[0], _identified(*previous)
+        parent_id, parent = previous[0], identified(*previous)
     for commit_id, raw in commits:
-        commit = _identified(commit_id, raw)
+        commit = identified(commit_id, raw)
         try:
             _check_place(commit, parent_id)
-            good = verify_split(commit, signers)
-            _check_time(commit, parent, now)
+            check_dates(commit, parent, now)
+            good = _verified(commit_id, commit, signers, history, now)
+        except ChainError:
+            raise
         except SignatureError as error:
             raise ChainError(error.code, error.message, commit_id) from error
         parent_id, parent = commit_id, commit
@@ -66,19 +60,19 @@ def admit_chain(
     return tuple(admitted)
 
 
-def _identified(commit_id: str, raw: bytes) -> SignedObject:
-    """Takes apart the commit that these bytes are by their id."""
+def _verified(
+    commit_id: str, commit: SignedObject, signers: AllowedSigners, history: History | None, now: datetime
+) -> CommitSignature:
     try:
-        hash_name = _HASHES.get(len(commit_id))
-        # SHA-1 only names the commit, as Git does; that someone allowed wrote it, the signature says.
-        if hash_name is None or hashlib.new(hash_name, b"commit %d\0" % len(raw) + raw).hexdigest() != commit_id:
-            raise SignatureError("OBJ_ID", "the bytes do not have this id; the object store is damaged or lies")
-        commit = split_commit(raw)
-        if len(commit.tree) != len(commit_id):
-            raise SignatureError("OBJ_ID", f"a {hash_name} id for a commit of a repository with another hash")
+        return verify_split(commit, signers)
     except SignatureError as error:
-        raise ChainError(error.code, error.message, commit_id) from error
-    return commit
+        if history is None or not may_be_recomputed(commit, error):
+            raise
+    try:
+        return admit_merge(commit, commit_id, signers, history, now)
+    except ChainError as error:
+        # Whatever it brings in is to blame, the merge is what must not be followed.
+        raise ChainError(error.code, error.message.removeprefix(f"commit {commit_id[:12]}: "), commit_id) from error
 
 
 def _check_place(commit: SignedObject, parent_id: str | None) -> None:
@@ -90,17 +84,6 @@ def _check_place(commit: SignedObject, parent_id: str | None) -> None:
         )
     if len(commit.parents) > MAX_PARENTS:
         raise SignatureError("MERGE_SHAPE", f"it merges {len(commit.parents)} parents; merge one branch at a time")
-
-
-def _check_time(commit: SignedObject, parent: SignedObject | None, now: datetime) -> None:
-    if parent is not None and commit.committed_at < parent.committed_at - SLACK:
-        raise SignatureError(
-            "BACKDATED", f"committed at {commit.committed_at}, long before its parent at {parent.committed_at}"
-        )
-    if commit.committed_at > now + SLACK:
-        raise SignatureError(
-            "FUTURE", f"committed at {commit.committed_at}, here it is {now}; check this device's clock"
-        )
 
 
 def _short(commit_id: str | None) -> str:

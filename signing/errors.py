@@ -21,3 +21,11 @@ def shown(untrusted: bytes | str) -> str:
     """Foreign text made safe for one line of a message: ASCII, escaped, short."""
     text = untrusted.decode("latin-1") if isinstance(untrusted, bytes) else untrusted
     return "`" + ascii(text[:60])[1:-1] + "`"
+
+
+class ChainError(SignatureError):
+    """Refused, and `commit` is the id of the commit that is to blame."""
+
+    def __init__(self, code: str, message: str, commit: str) -> None:
+        super().__init__(code, f"commit {commit[:12]}: {message}")
+        self.commit = commit

@@ -23,7 +23,7 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
     branch = StatusBranch(config.state / "repository.git", config.remote, config.status_branch)
     return Reconciler(
         config,
-        Source(mirror, journal, config.allowed_signers, config.anchor),
+        Source(mirror, journal, config.allowed_signers, config.anchor, recomputes=config.recomputes_merges),
         mirror,
         engine,
         journal,

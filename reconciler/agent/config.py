@@ -49,6 +49,8 @@ class Config:
     state: Path
     # What apps may ask of the device, as texts of manifests/admission.py.
     allow: frozenset[str] = frozenset()
+    # Make merges again that nobody allowed signed, instead of refusing them.
+    recomputes_merges: bool = True
     # Bytes of the disk of the images that pulls leave free.
     keep_free: int = KEEP_FREE
 
@@ -83,15 +85,14 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission", "images")
     spec = _section(node, "spec", keys, problems)
     remote = _section(spec, "remote", ("url", "branch", "tokenFile", "caFile"), problems)
-    trust = _section(spec, "trust", ("mode", "allowedSigners", "anchor"), problems)
+    trust = _section(spec, "trust", ("mode", "allowedSigners", "anchor", "merges"), problems)
     status = _section(spec, "status", ("branch", "heartbeat"), problems)
-    if _text(trust, "mode", "commits", problems) != "commits":
-        problems.add(trust.entries["mode"].place, "the trust mode", "this version has `commits` only")
+    _check_mode(trust, problems)
     interval = _seconds(spec, "interval", 60.0, problems)
     if interval < MIN_INTERVAL_SECONDS:
         problems.add(spec.place, f"`interval` is under {MIN_INTERVAL_SECONDS:g} s", "poll less often")
     branches, heartbeat = _reporting(remote, status, problems)
-    anchor = _anchor(trust, problems)
+    anchor, recomputes = _anchor(trust, problems), _recomputes(trust, problems)
     allow = _allowed(_section(spec, "admission", ("allow",), problems), problems)
     keep_free = _keep_free(_section(spec, "images", ("keepFree",), problems), problems)
     problems.raise_if_any()
@@ -102,6 +103,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         branch=check_branch(branches[0]),
         allowed_signers=_path(trust, "allowedSigners", folder, problems) or folder / "allowed_signers",
         anchor=anchor,
+        recomputes_merges=recomputes,
         identity=_path(spec, "identity", folder, problems) or folder / "identity",
         status_branch=check_branch(branches[1]),
         heartbeat=heartbeat,
@@ -134,6 +136,18 @@ def _anchor(trust: Node, problems: Problems) -> str:
 def _keep_free(images: Node, problems: Problems) -> int:
     written = images.entries.get("keepFree")
     return KEEP_FREE if written is None else size_in_bytes(written, "keepFree", problems)
+
+
+def _check_mode(trust: Node, problems: Problems) -> None:
+    if _text(trust, "mode", "commits", problems) != "commits":
+        problems.add(trust.entries["mode"].place, "the trust mode", "this version has `commits` only")
+
+
+def _recomputes(trust: Node, problems: Problems) -> bool:
+    merges = _text(trust, "merges", "recompute", problems)
+    if merges not in ("recompute", "signed"):
+        problems.add(trust.entries["merges"].place, f"`merges` is {merges!r}", "use recompute or signed")
+    return merges == "recompute"
 
 
 def _allowed(admission: Node, problems: Problems) -> frozenset[str]:

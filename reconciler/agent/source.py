@@ -10,7 +10,7 @@ from reconciler.agent.journal import Journal, Trusted
 from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, Untrusted
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror, ObjectTooBig
-from signing import AllowedSigners, ChainError, SignatureError, UnableToCheck, admit_chain
+from signing import AllowedSigners, ChainError, History, SignatureError, UnableToCheck, admit_chain
 
 Chain = Sequence[tuple[str, bytes]]
 
@@ -30,9 +30,12 @@ class Obtained:
 class Source:
     """Fetches, verifies, remembers."""
 
-    def __init__(self, mirror: Mirror, journal: Journal, allowed_signers: Path, anchor: str) -> None:
+    def __init__(
+        self, mirror: Mirror, journal: Journal, allowed_signers: Path, anchor: str, *, recomputes: bool = True
+    ) -> None:
         self._mirror, self._journal = mirror, journal
         self._allowed_signers, self._anchor = allowed_signers, anchor
+        self._history = mirror if recomputes else None
 
     def obtain(self, now: datetime) -> Obtained:
         """The newest commit that this device may obey; the one before when Git is away or says what it may not obey."""
@@ -82,7 +85,7 @@ class Source:
             if not chain:
                 told = f"the branch went back behind {start[:12]}"
                 raise Untrusted("FORK_OR_REWIND", told, commit=tip.commit, advice=_HISTORY_ADVICE)
-            return _follow(chain, signers, previous, trusted, now)
+            return _follow(chain, signers, previous, trusted, now, self._history)
         except ChainError as error:
             return trusted, _refused(error)
         except SignatureError as error:
@@ -117,7 +120,12 @@ def _check_still_allowed(trusted: Trusted, signers: AllowedSigners) -> None:
 
 
 def _follow(
-    chain: Chain, signers: AllowedSigners, previous: tuple[str, bytes] | None, trusted: Trusted | None, now: datetime
+    chain: Chain,
+    signers: AllowedSigners,
+    previous: tuple[str, bytes] | None,
+    trusted: Trusted | None,
+    now: datetime,
+    history: History | None,
 ) -> tuple[Trusted | None, Untrusted | None]:
     """Follow the chain up to the first commit that is refused: what comes before it was said by somebody allowed.
 
@@ -125,11 +133,11 @@ def _follow(
     """
     refusal: Untrusted | None = None
     try:
-        admitted = admit_chain(chain, signers, previous, now)
+        admitted = admit_chain(chain, signers, previous, now, history)
     except ChainError as error:
         ids = [commit for commit, _ in chain]
         before = chain[: ids.index(error.commit)] if error.commit in ids and error.code != "RANGE_TOO_LONG" else ()
-        admitted = admit_chain(before, signers, previous, now)
+        admitted = admit_chain(before, signers, previous, now, history)
         refusal = _refused(error)
     if not admitted:
         return trusted, refusal

@@ -7,11 +7,13 @@ from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree, is_needed_by
 from reconciler.model import Revision
 from reconciler.repository.git import Git, complaint, init_bare, set_aside
-from reconciler.repository.objects import first_parents, read_objects, read_tree, resolve
+from reconciler.repository.objects import brought_in, first_parents, read_objects, read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
 
 # More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
 MAX_CHAIN = 10_000
+# Merging what somebody hostile pushed must not hold up a device.
+MERGE_SECONDS = 60.0
 
 
 # What git says of a store that cannot be read any more; the server's own words come behind "remote:".
@@ -82,6 +84,18 @@ class Mirror:
     def commit(self, commit: str) -> bytes:
         """One raw commit object."""
         return read_objects(Git(self._git_dir), [commit], "commit")[0]
+
+    def brought_in(self, first: str, second: str, limit: int) -> list[tuple[str, bytes]]:
+        """The commits of `second` that `first` has not, each behind its parents; at most `limit` + 1 of them."""
+        git = Git(self._git_dir)
+        ids = brought_in(git, first, second, limit)
+        return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
+
+    def merged_tree(self, first: str, second: str) -> str:
+        """The id of the tree that git makes of both; empty when they conflict, or it cannot (git-merge-tree, 2.38)."""
+        flags = ("--write-tree", "--no-messages", "--end-of-options")
+        code, out, _ = Git(self._git_dir).attempt("merge-tree", *flags, first, second, timeout=MERGE_SECONDS)
+        return out.decode().strip() if code == 0 else ""
 
     def files(self, commit: str, device: str) -> Tree:
         """The files of a commit that this device needs. Raises TreeRefused."""

@@ -44,6 +44,12 @@ def first_parents(git: Git, new: str, old: str | None, limit: int) -> list[str]:
     return out.decode().split()[::-1]
 
 
+def brought_in(git: Git, first: str, second: str, limit: int) -> list[str]:
+    """The commits of `second` that `first` has not, each behind its parents; at most `limit` + 1 of them."""
+    out = git.run("rev-list", "--topo-order", f"--max-count={limit + 1}", second, f"^{first}", "--")
+    return out.decode().split()[::-1]
+
+
 class ObjectTooBig(GitError):
     """An object over the limit, which was not read."""
 
