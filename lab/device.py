@@ -67,8 +67,7 @@ class Device:
 
     def command(self, *arguments: str) -> list[str]:
         """A `reconciler` command on this device, for somebody who starts it himself."""
-        word, *rest = arguments
-        return [sys.executable, "-m", "reconciler.agent", word, "--config", str(self.config), *rest]
+        return [sys.executable, "-m", "reconciler.agent", *arguments, "--config", str(self.config)]
 
     def reconciler(self, *arguments: str, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
         """Run a `reconciler` command to its end."""

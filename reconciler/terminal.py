@@ -15,10 +15,10 @@ exit codes:
   0 done, or nothing to do      2 there are changes (plan)     64 wrong usage
   10 not YAML                   11 a rule is broken            12 a patch does not apply
   13 unknown device             20 the Engine failed a call    21 no Engine
-  22 a service is not healthy   30 git failed                  31 no Git server
-  32 unknown revision           40 an untrusted commit         50 no permission
-  51 wrong settings             52 the state on disk           130 interrupted
-  1 anything else
+  22 a service is not healthy   23 an update lock is held      30 git failed
+  31 no Git server              32 unknown revision            40 an untrusted commit
+  50 no permission              51 wrong settings              52 the state on disk
+  130 interrupted               1 anything else
 """
 
 

@@ -23,11 +23,22 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
     branch = StatusBranch(config.state / "repository.git", config.remote, config.status_branch)
     return Reconciler(
         config,
-        Source(mirror, journal, config.allowed_signers, config.anchor, recomputes=config.recomputes_merges),
+        _source(config, mirror, journal),
         mirror,
         engine,
         journal,
         Publisher(branch, journal, _identity(config.identity), config.heartbeat),
+    )
+
+
+def _source(config: Config, mirror: Mirror, journal: Journal) -> Source:
+    return Source(
+        mirror,
+        journal,
+        config.allowed_signers,
+        config.anchor,
+        mode=config.trust_mode,
+        recomputes=config.recomputes_merges,
     )
 
 

@@ -1,4 +1,4 @@
-"""reconciler: run, once, plan, status. The only module of the agent that reads arguments."""
+"""reconciler: run, once, plan, status, trust. The only module of the agent that reads arguments."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import reconciler
+from reconciler.agent import trust_commands
 from reconciler.agent.build import build, docker_engine
 from reconciler.agent.config import DEFAULT_PATH, load_config
 from reconciler.agent.journal import Journal
@@ -15,7 +16,7 @@ from reconciler.agent.service import serve
 from reconciler.errors import StateError, StateInUse
 from reconciler.model import Report
 from reconciler.model.codec import to_plain
-from reconciler.terminal import CHANGES, EXIT_CODES, complain, new_parser, printable, run_command
+from reconciler.terminal import CHANGES, EXIT_CODES, Parser, complain, new_parser, printable, run_command
 
 _DESCRIPTION = """\
 Keeps this device equal to what a signed fleet repository says.
@@ -24,6 +25,7 @@ Keeps this device equal to what a signed fleet repository says.
   reconciler once      one pass; says what it did
   reconciler plan      what a pass would do now; changes nothing
   reconciler status    what the last pass found, from this device alone
+  reconciler trust     whom this device obeys; lets it trust anew
 """
 
 
@@ -50,15 +52,39 @@ def _parser() -> argparse.ArgumentParser:
     }
     for name, text in told.items():
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument(
-            "--config", type=Path, default=DEFAULT_PATH, metavar="FILE", help=f"default: {DEFAULT_PATH}"
-        )
+        _add_config(command)
         command.set_defaults(verbose=name == "run")
         if name == "once":
             command.add_argument("-v", "--verbose", action="store_true", help="log each step to stderr")
         if name != "run":
-            command.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+            _add_output(command)
+    _add_trust(commands)
     return parser
+
+
+def _add_trust(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = "whom this device obeys, and the word by which it trusts anew"
+    actions = commands.add_parser("trust", help=text, description=text).add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    show = actions.add_parser("show", help="the mode, what is trusted and by whom, and the keys")
+    _add_output(show)
+    reset = actions.add_parser("reset", help="forget what is trusted, after the branch was rewritten; see --to")
+    reset.add_argument(
+        "--to", default="", metavar="COMMIT", help="trust this one from now on; else start at the anchor"
+    )
+    reset.add_argument("--yes", action="store_true", help="do it; without it, only say what would be done")
+    for command in (show, reset):
+        _add_config(command)
+        command.set_defaults(verbose=False)
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, default=DEFAULT_PATH, metavar="FILE", help=f"default: {DEFAULT_PATH}")
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -111,7 +137,13 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"run": _run, "once": _once, "plan": _plan, "status": _status}
+def _trust(options: argparse.Namespace) -> int:
+    config = load_config(options.config)
+    act = {"show": trust_commands.show, "reset": trust_commands.reset}[options.action]
+    return act(config, Journal(config.state), options)
+
+
+_COMMANDS = {"run": _run, "once": _once, "plan": _plan, "status": _status, "trust": _trust}
 
 
 def _text(report: Report, is_sent: bool) -> str:

@@ -26,6 +26,8 @@ from reconciler.repository import Remote, check_branch
 DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
 # Below this, a fleet polls its Git server to death for nothing: a nudge (SIGHUP) is faster than any poll.
 MIN_INTERVAL_SECONDS = 1.0
+UNSAFE_HEAD = "unsafe-head"
+TRUST_MODES = ("commits", UNSAFE_HEAD)
 # Logs, databases and the next report need room as well.
 KEEP_FREE = 512 * 1024 * 1024
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -49,10 +51,15 @@ class Config:
     state: Path
     # What apps may ask of the device, as texts of manifests/admission.py.
     allow: frozenset[str] = frozenset()
+    trust_mode: str = "commits"
     # Make merges again that nobody allowed signed, instead of refusing them.
     recomputes_merges: bool = True
     # Bytes of the disk of the images that pulls leave free.
     keep_free: int = KEEP_FREE
+
+
+def is_commit_id(text: str) -> bool:
+    return _COMMIT_ID.fullmatch(text) is not None
 
 
 def load_config(path: Path) -> Config:
@@ -87,12 +94,11 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     remote = _section(spec, "remote", ("url", "branch", "tokenFile", "caFile"), problems)
     trust = _section(spec, "trust", ("mode", "allowedSigners", "anchor", "merges"), problems)
     status = _section(spec, "status", ("branch", "heartbeat"), problems)
-    _check_mode(trust, problems)
     interval = _seconds(spec, "interval", 60.0, problems)
     if interval < MIN_INTERVAL_SECONDS:
         problems.add(spec.place, f"`interval` is under {MIN_INTERVAL_SECONDS:g} s", "poll less often")
     branches, heartbeat = _reporting(remote, status, problems)
-    anchor, recomputes = _anchor(trust, problems), _recomputes(trust, problems)
+    mode, anchor, recomputes = _mode(trust, problems), _anchor(trust, problems), _recomputes(trust, problems)
     allow = _allowed(_section(spec, "admission", ("allow",), problems), problems)
     keep_free = _keep_free(_section(spec, "images", ("keepFree",), problems), problems)
     problems.raise_if_any()
@@ -103,6 +109,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         branch=check_branch(branches[0]),
         allowed_signers=_path(trust, "allowedSigners", folder, problems) or folder / "allowed_signers",
         anchor=anchor,
+        trust_mode=mode,
         recomputes_merges=recomputes,
         identity=_path(spec, "identity", folder, problems) or folder / "identity",
         status_branch=check_branch(branches[1]),
@@ -128,7 +135,7 @@ def _reporting(remote: Node, status: Node, problems: Problems) -> tuple[list[str
 
 def _anchor(trust: Node, problems: Problems) -> str:
     anchor = _text(trust, "anchor", "", problems)
-    if anchor and not _COMMIT_ID.fullmatch(anchor):
+    if anchor and not is_commit_id(anchor):
         problems.add(trust.entries["anchor"].place, f"`anchor` {anchor!r} is no commit id", "write all of its digits")
     return anchor
 
@@ -138,9 +145,13 @@ def _keep_free(images: Node, problems: Problems) -> int:
     return KEEP_FREE if written is None else size_in_bytes(written, "keepFree", problems)
 
 
-def _check_mode(trust: Node, problems: Problems) -> None:
-    if _text(trust, "mode", "commits", problems) != "commits":
-        problems.add(trust.entries["mode"].place, "the trust mode", "this version has `commits` only")
+def _mode(trust: Node, problems: Problems) -> str:
+    mode = _text(trust, "mode", "commits", problems)
+    if mode not in TRUST_MODES:
+        problems.add(
+            trust.entries["mode"].place, f"`mode` is {mode!r}", f"this version has {' and '.join(TRUST_MODES)}"
+        )
+    return mode
 
 
 def _recomputes(trust: Node, problems: Problems) -> bool:

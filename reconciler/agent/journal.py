@@ -142,6 +142,11 @@ class Journal:
         if not (self.folder / _ESTABLISHED).exists():
             write_atomically(self.folder / _ESTABLISHED, b"")
 
+    def forget_trusted(self) -> None:
+        """Trust anew, by somebody's word on this device. The marker goes last: a power cut never trusts by itself."""
+        for name in ("trusted.json", _ESTABLISHED):
+            (self.folder / name).unlink(missing_ok=True)
+
     @property
     def memory(self) -> Memory:
         """What was learned; nothing, when the file cannot be believed: then it is learned again."""

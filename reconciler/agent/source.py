@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from reconciler.agent.config import UNSAFE_HEAD
 from reconciler.agent.journal import Journal, Trusted
 from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, Untrusted
 from reconciler.model import Fact, Revision
@@ -14,6 +15,9 @@ from signing import AllowedSigners, ChainError, History, SignatureError, UnableT
 
 Chain = Sequence[tuple[str, bytes]]
 
+# Whom a device obeys in mode `unsafe-head`.
+ANYBODY = "anybody who may push (unsafe-head)"
+_UNSAFE = "no signature is asked for: whoever may push is obeyed; set `trust.mode: commits`"
 _HISTORY_ADVICE = "push only on top of what devices trust; a rollback is a new commit (git revert)"
 
 
@@ -31,11 +35,19 @@ class Source:
     """Fetches, verifies, remembers."""
 
     def __init__(
-        self, mirror: Mirror, journal: Journal, allowed_signers: Path, anchor: str, *, recomputes: bool = True
+        self,
+        mirror: Mirror,
+        journal: Journal,
+        allowed_signers: Path,
+        anchor: str,
+        *,
+        mode: str = "commits",
+        recomputes: bool = True,
     ) -> None:
         self._mirror, self._journal = mirror, journal
         self._allowed_signers, self._anchor = allowed_signers, anchor
         self._history = mirror if recomputes else None
+        self._is_unsafe = mode == UNSAFE_HEAD
 
     def obtain(self, now: datetime) -> Obtained:
         """The newest commit that this device may obey; the one before when Git is away or says what it may not obey."""
@@ -65,6 +77,9 @@ class Source:
 
     def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime) -> Obtained:
         fresh = Fact("Fresh", True, "Fetched", "")
+        if self._is_unsafe:
+            unsafe = Fact("Trusted", False, "UNSAFE_HEAD", _UNSAFE)
+            return Obtained(str(tip), Trusted(tip.commit, ANYBODY, ""), (unsafe, fresh))
         newest, refusal = self._verify(tip, trusted, now)
         if refusal is None:
             return Obtained(str(tip), newest, (Fact("Trusted", True, "Verified", _told(newest)), fresh))
@@ -75,6 +90,7 @@ class Source:
         """The newest trusted commit, and why the branch was not followed to its end."""
         start = trusted.commit if trusted else self._anchor
         try:
+            _check_was_judged(trusted)
             signers = load_signers(self._allowed_signers)
             if tip.commit == start:
                 if trusted is not None:
@@ -108,6 +124,13 @@ def load_signers(path: Path) -> AllowedSigners:
         return AllowedSigners.parse(path.read_bytes(), str(path))
     except OSError as error:
         raise UnableToCheck("TRUST_CONFIG", f"{path}: {error.strerror}") from error
+
+
+def _check_was_judged(trusted: Trusted | None) -> None:
+    if trusted is not None and trusted.principal == ANYBODY:
+        told = "what is obeyed was taken in mode unsafe-head, and nobody has judged it"
+        advice = "on the device, stop the service and say `reconciler trust reset`"
+        raise Untrusted("TRUST_STATE", told, commit=trusted.commit, advice=advice)
 
 
 def _check_still_allowed(trusted: Trusted, signers: AllowedSigners) -> None:

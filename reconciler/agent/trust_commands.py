@@ -1,0 +1,87 @@
+"""`reconciler trust`: what this device obeys and why, and the word by which somebody on it lets it trust anew."""
+
+import argparse
+import json
+
+from reconciler.agent.config import Config, is_commit_id
+from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.source import load_signers
+from reconciler.errors import ConfigError, ReconcilerError, StateError
+from reconciler.terminal import printable
+from signing import AllowedSigner, SignatureError
+
+RESET_BY = "reset on this device"
+
+
+def show(config: Config, journal: Journal, options: argparse.Namespace) -> int:
+    """Print the mode, what is trusted by whom, and the keys. Raises StateError when what was trusted is gone."""
+    trusted = journal.trusted
+    try:
+        keys = sorted(load_signers(config.allowed_signers).by_blob.values(), key=lambda one: one.principal)
+    except SignatureError as error:
+        raise ConfigError(str(error), where=str(config.allowed_signers), advice="mend it on this device") from error
+    if options.output == "json":
+        print(json.dumps(_plain(config, trusted, keys), indent=2))
+        return 0
+    by = f"{trusted.principal} {trusted.fingerprint}".strip() if trusted else ""
+    lines = [
+        f"device     {config.device}",
+        f"mode       {config.trust_mode}, merges: {'recompute' if config.recomputes_merges else 'signed'}",
+        f"anchor     {config.anchor or 'none'}",
+        f"trusted    {trusted.commit if trusted else 'nothing yet'}",
+        *([f"by         {printable(by)}"] if by else []),
+        f"keys       {config.allowed_signers}",
+        *(f"  {key.principal:<30} {key.key.fingerprint} {_validity(key)}".rstrip() for key in keys),
+    ]
+    print("\n".join(lines))
+    return 0
+
+
+def reset(config: Config, journal: Journal, options: argparse.Namespace) -> int:
+    """Forget what is trusted, or trust this commit from now on. Raises StateInUse while the agent is at work."""
+    if options.to and not is_commit_id(options.to):
+        raise ConfigError(f"`--to` {options.to!r} is no commit id", advice="write all of its digits")
+    with journal.locked():
+        try:
+            before = journal.trusted
+            told = f"commit {before.commit} by {before.principal}" if before else "nothing"
+        except StateError as error:
+            told = f"nothing that could be believed ({error.what})"
+        to = (
+            f"commit {options.to}"
+            if options.to
+            else f"the anchor {config.anchor}"
+            if config.anchor
+            else "the first commit"
+        )
+        if not options.yes:
+            advice = "check what you let it trust, and say `--yes`"
+            what = f"nothing was changed: this device would trust {to} instead of {told}, and could go back by it"
+            raise ReconcilerError(what, advice=advice)
+        journal.forget_trusted()
+        if options.to:
+            journal.write_trusted(Trusted(options.to, RESET_BY, ""))
+    print(f"trusted {printable(told)}; from now on it starts with {to}. Containers were not touched")
+    return 0
+
+
+def _validity(key: AllowedSigner) -> str:
+    since = f"from {key.valid_after:%Y-%m-%dT%H:%MZ}" if key.valid_after else ""
+    until = f"until {key.valid_before:%Y-%m-%dT%H:%MZ}" if key.valid_before else ""
+    return " ".join(word for word in (since, until) if word)
+
+
+def _plain(config: Config, trusted: Trusted | None, keys: list[AllowedSigner]) -> dict[str, object]:
+    return {
+        "device": config.device,
+        "mode": config.trust_mode,
+        "merges": "recompute" if config.recomputes_merges else "signed",
+        "anchor": config.anchor or None,
+        "trusted": trusted
+        and {
+            "commit": trusted.commit,
+            "principal": trusted.principal,
+            "fingerprint": trusted.fingerprint,
+        },
+        "keys": [{"principal": key.principal, "fingerprint": key.key.fingerprint} for key in keys],
+    }
