@@ -9,6 +9,7 @@ from signing.keys import PublicKey
 from signing.merges import History
 from signing.signer import Signer
 from signing.sshsig import verify_signature
+from signing.tags import TagSignature, verify_tag
 
 __all__ = [
     "Admitted",
@@ -21,6 +22,7 @@ __all__ = [
     "SignatureError",
     "SignedObject",
     "Signer",
+    "TagSignature",
     "UnableToCheck",
     "admit_chain",
     "load_signer",
@@ -28,5 +30,6 @@ __all__ = [
     "split_commit",
     "verify_commit",
     "verify_signature",
+    "verify_tag",
     "write_new_key",
 ]

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.agent.config import Config
+from reconciler.agent.config import TAG, UNSAFE_HEAD, Config
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reconcile import Reconciler
 from reconciler.agent.source import Source
+from reconciler.agent.tag_source import TagSource
 from reconciler.errors import ConfigError, PermissionDenied
 from reconciler.repository import Mirror, StatusBranch
 from signing import SignatureError, Signer, load_signer
@@ -32,13 +33,17 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
 
 
 def _source(config: Config, mirror: Mirror, journal: Journal) -> Source:
+    trust = config.trust
+    if trust.mode == TAG:
+        return TagSource(mirror, journal, trust.allowed_signers, trust.tag_prefix)
+    is_unsafe = trust.mode == UNSAFE_HEAD
     return Source(
         mirror,
         journal,
-        config.allowed_signers,
-        config.anchor,
-        mode=config.trust_mode,
-        recomputes=config.recomputes_merges,
+        trust.allowed_signers,
+        trust.anchor,
+        is_unsafe=is_unsafe,
+        recomputes=trust.recomputes_merges,
     )
 
 

@@ -26,12 +26,27 @@ from reconciler.repository import Remote, check_branch
 DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
 # Below this, a fleet polls its Git server to death for nothing: a nudge (SIGHUP) is faster than any poll.
 MIN_INTERVAL_SECONDS = 1.0
-UNSAFE_HEAD = "unsafe-head"
-TRUST_MODES = ("commits", UNSAFE_HEAD)
+TAG, UNSAFE_HEAD = "tag", "unsafe-head"
+TRUST_MODES = ("commits", TAG, UNSAFE_HEAD)
+_TRUST_KEYS = ("mode", "allowedSigners", "anchor", "merges", "tags")
+_TAG_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,98}|")
 # Logs, databases and the next report need room as well.
 KEEP_FREE = 512 * 1024 * 1024
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _LONGEST_HEARTBEAT = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """Whom the device obeys: by which mode, by whose keys, from which commit on."""
+
+    mode: str
+    allowed_signers: Path
+    anchor: str = ""
+    # In mode `commits`: make merges again that nobody allowed signed, instead of refusing them.
+    recomputes_merges: bool = True
+    # In mode `tag`: what tags begin with; a version follows.
+    tag_prefix: str = "v"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +56,7 @@ class Config:
     device: str
     remote: Remote
     branch: str
-    allowed_signers: Path
-    anchor: str
+    trust: TrustSettings
     identity: Path
     status_branch: str
     heartbeat: float
@@ -51,9 +65,6 @@ class Config:
     state: Path
     # What apps may ask of the device, as texts of manifests/admission.py.
     allow: frozenset[str] = frozenset()
-    trust_mode: str = "commits"
-    # Make merges again that nobody allowed signed, instead of refusing them.
-    recomputes_merges: bool = True
     # Bytes of the disk of the images that pulls leave free.
     keep_free: int = KEEP_FREE
 
@@ -92,14 +103,13 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission", "images")
     spec = _section(node, "spec", keys, problems)
     remote = _section(spec, "remote", ("url", "branch", "tokenFile", "caFile"), problems)
-    trust = _section(spec, "trust", ("mode", "allowedSigners", "anchor", "merges"), problems)
     status = _section(spec, "status", ("branch", "heartbeat"), problems)
     interval = _seconds(spec, "interval", 60.0, problems)
     if interval < MIN_INTERVAL_SECONDS:
         problems.add(spec.place, f"`interval` is under {MIN_INTERVAL_SECONDS:g} s", "poll less often")
     branches, heartbeat = _reporting(remote, status, problems)
-    mode, anchor, recomputes = _mode(trust, problems), _anchor(trust, problems), _recomputes(trust, problems)
     allow = _allowed(_section(spec, "admission", ("allow",), problems), problems)
+    trust = _trust(_section(spec, "trust", _TRUST_KEYS, problems), folder, problems)
     keep_free = _keep_free(_section(spec, "images", ("keepFree",), problems), problems)
     problems.raise_if_any()
     token, ca = (_path(remote, key, folder, problems) for key in ("tokenFile", "caFile"))
@@ -107,10 +117,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         device=device,
         remote=Remote.parse(_text(remote, "url", "", problems), token, ca),
         branch=check_branch(branches[0]),
-        allowed_signers=_path(trust, "allowedSigners", folder, problems) or folder / "allowed_signers",
-        anchor=anchor,
-        trust_mode=mode,
-        recomputes_merges=recomputes,
+        trust=trust,
         identity=_path(spec, "identity", folder, problems) or folder / "identity",
         status_branch=check_branch(branches[1]),
         heartbeat=heartbeat,
@@ -145,13 +152,28 @@ def _keep_free(images: Node, problems: Problems) -> int:
     return KEEP_FREE if written is None else size_in_bytes(written, "keepFree", problems)
 
 
+def _trust(trust: Node, folder: Path, problems: Problems) -> TrustSettings:
+    return TrustSettings(
+        mode=_mode(trust, problems),
+        allowed_signers=_path(trust, "allowedSigners", folder, problems) or folder / "allowed_signers",
+        anchor=_anchor(trust, problems),
+        recomputes_merges=_recomputes(trust, problems),
+        tag_prefix=_tag_prefix(trust, problems),
+    )
+
+
 def _mode(trust: Node, problems: Problems) -> str:
     mode = _text(trust, "mode", "commits", problems)
     if mode not in TRUST_MODES:
-        problems.add(
-            trust.entries["mode"].place, f"`mode` is {mode!r}", f"this version has {' and '.join(TRUST_MODES)}"
-        )
+        problems.add(trust.entries["mode"].place, f"`mode` is {mode!r}", f"use one of {', '.join(TRUST_MODES)}")
     return mode
+
+
+def _tag_prefix(trust: Node, problems: Problems) -> str:
+    prefix = _text(trust, "tags", "v", problems)
+    if not _TAG_PREFIX.fullmatch(prefix) or ".." in prefix or "//" in prefix:
+        problems.add(trust.entries["tags"].place, f"`tags` {prefix!r} begins no tag", "write a prefix such as `v`")
+    return prefix
 
 
 def _recomputes(trust: Node, problems: Problems) -> bool:

@@ -33,11 +33,16 @@ _ESTABLISHED = "trust-established"
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """The commit that this device obeys; it never accepts one that does not follow it."""
+    """The commit that this device obeys; it never accepts one that does not follow it.
+
+    `tag` and `tag_id` are those of the signed tag that named it, in mode `tag`.
+    """
 
     commit: str
     principal: str
     fingerprint: str
+    tag: str = ""
+    tag_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

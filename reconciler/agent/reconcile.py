@@ -171,7 +171,7 @@ class Reconciler:
         return compose_report(found, before.report if before else None, unsent)
 
     def _revision(self, trusted: Trusted | None) -> str:
-        return str(Revision(self._config.branch, trusted.commit)) if trusted else ""
+        return str(Revision(trusted.tag or self._config.branch, trusted.commit)) if trusted else ""
 
     def _engine_version(self, stopped_by: ReconcilerError | None) -> str:
         """Asked once an interval: the Engine needs longer for it than for all else that healing asks."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.agent.config import UNSAFE_HEAD
 from reconciler.agent.journal import Journal, Trusted
 from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, Untrusted
 from reconciler.model import Fact, Revision
@@ -41,13 +40,13 @@ class Source:
         allowed_signers: Path,
         anchor: str,
         *,
-        mode: str = "commits",
+        is_unsafe: bool = False,
         recomputes: bool = True,
     ) -> None:
         self._mirror, self._journal = mirror, journal
         self._allowed_signers, self._anchor = allowed_signers, anchor
         self._history = mirror if recomputes else None
-        self._is_unsafe = mode == UNSAFE_HEAD
+        self._is_unsafe = is_unsafe
 
     def obtain(self, now: datetime) -> Obtained:
         """The newest commit that this device may obey; the one before when Git is away or says what it may not obey."""
@@ -57,10 +56,9 @@ class Source:
             lost = Fact("Trusted", False, "TRUST_STATE", str(error))
             return Obtained("", None, (lost, Fact("Fresh", None, "NotAsked", "")), (error,))
         try:
-            tip = self._mirror.fetch()
+            obtained = self._judged(self._tip(fetch=True), trusted, now)
         except (GitError, ConfigError, PermissionDenied) as error:
             return _kept(trusted, error)
-        obtained = self._judged(tip, trusted, now)
         if obtained.trusted is not None and obtained.trusted != trusted:
             self._journal.write_trusted(obtained.trusted)
             self._mirror.pin(obtained.trusted.commit)
@@ -70,10 +68,12 @@ class Source:
         """The same, for a preview: nothing is written down."""
         trusted = self._journal.trusted
         try:
-            tip = self._mirror.fetch() if fetch else self._mirror.seen()
+            return self._judged(self._tip(fetch=fetch), trusted, now)
         except (GitError, ConfigError, PermissionDenied) as error:
             return _kept(trusted, error)
-        return self._judged(tip, trusted, now)
+
+    def _tip(self, *, fetch: bool) -> Revision:
+        return self._mirror.fetch() if fetch else self._mirror.seen()
 
     def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime) -> Obtained:
         fresh = Fact("Fresh", True, "Fetched", "")
@@ -82,19 +82,19 @@ class Source:
             return Obtained(str(tip), Trusted(tip.commit, ANYBODY, ""), (unsafe, fresh))
         newest, refusal = self._verify(tip, trusted, now)
         if refusal is None:
-            return Obtained(str(tip), newest, (Fact("Trusted", True, "Verified", _told(newest)), fresh))
-        message = f"{refusal}; {_told(newest)}"
+            return Obtained(str(tip), newest, (Fact("Trusted", True, "Verified", told_of(newest)), fresh))
+        message = f"{refusal}; {told_of(newest)}"
         return Obtained(str(tip), newest, (Fact("Trusted", False, refusal.code, message), fresh), (refusal,))
 
     def _verify(self, tip: Revision, trusted: Trusted | None, now: datetime) -> tuple[Trusted | None, Untrusted | None]:
         """The newest trusted commit, and why the branch was not followed to its end."""
         start = trusted.commit if trusted else self._anchor
         try:
-            _check_was_judged(trusted)
+            check_was_judged(trusted)
             signers = load_signers(self._allowed_signers)
             if tip.commit == start:
                 if trusted is not None:
-                    _check_still_allowed(trusted, signers)
+                    check_still_allowed(trusted, signers)
                 return trusted or Trusted(start, "the anchor in this device's settings", ""), None
             previous = (start, self._mirror.commit(start)) if start else None
             chain = self._mirror.chain(tip.commit, start or None)
@@ -126,14 +126,15 @@ def load_signers(path: Path) -> AllowedSigners:
         raise UnableToCheck("TRUST_CONFIG", f"{path}: {error.strerror}") from error
 
 
-def _check_was_judged(trusted: Trusted | None) -> None:
+def check_was_judged(trusted: Trusted | None) -> None:
+    """Raises Untrusted for what was taken in mode unsafe-head."""
     if trusted is not None and trusted.principal == ANYBODY:
         told = "what is obeyed was taken in mode unsafe-head, and nobody has judged it"
         advice = "on the device, stop the service and say `reconciler trust reset`"
         raise Untrusted("TRUST_STATE", told, commit=trusted.commit, advice=advice)
 
 
-def _check_still_allowed(trusted: Trusted, signers: AllowedSigners) -> None:
+def check_still_allowed(trusted: Trusted, signers: AllowedSigners) -> None:
     """Whoever lost the right to speak is not heard any longer, not even for what was said before."""
     known = {signer.key.fingerprint for signer in signers.by_blob.values()}
     if trusted.fingerprint and trusted.fingerprint not in known:
@@ -170,7 +171,7 @@ def _follow(
 
 def _kept(trusted: Trusted | None, error: ReconcilerError) -> Obtained:
     """What a device obeys while it cannot ask."""
-    kept = Fact("Trusted", trusted is not None, "Kept" if trusted else "NothingTrusted", _told(trusted))
+    kept = Fact("Trusted", trusted is not None, "Kept" if trusted else "NothingTrusted", told_of(trusted))
     return Obtained("", trusted, (kept, Fact("Fresh", False, type(error).__name__, str(error))), (error,))
 
 
@@ -180,5 +181,8 @@ def _refused(error: ChainError) -> Untrusted:
     return Untrusted(error.code, message, commit=error.commit, advice=advice)
 
 
-def _told(trusted: Trusted | None) -> str:
-    return f"obeying {trusted.commit[:12]} by {trusted.principal}" if trusted else "obeying nothing yet"
+def told_of(trusted: Trusted | None) -> str:
+    """What is obeyed, for people."""
+    if trusted is None:
+        return "obeying nothing yet"
+    return f"obeying {trusted.tag or trusted.commit[:12]} by {trusted.principal}"

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from reconciler.agent.config import Config, is_commit_id
+from reconciler.agent.config import TAG, Config, is_commit_id
 from reconciler.agent.journal import Journal, Trusted
 from reconciler.agent.source import load_signers
 from reconciler.errors import ConfigError, ReconcilerError, StateError
@@ -17,20 +17,22 @@ def show(config: Config, journal: Journal, options: argparse.Namespace) -> int:
     """Print the mode, what is trusted by whom, and the keys. Raises StateError when what was trusted is gone."""
     trusted = journal.trusted
     try:
-        keys = sorted(load_signers(config.allowed_signers).by_blob.values(), key=lambda one: one.principal)
+        keys = sorted(load_signers(config.trust.allowed_signers).by_blob.values(), key=lambda one: one.principal)
     except SignatureError as error:
-        raise ConfigError(str(error), where=str(config.allowed_signers), advice="mend it on this device") from error
+        raise ConfigError(
+            str(error), where=str(config.trust.allowed_signers), advice="mend it on this device"
+        ) from error
     if options.output == "json":
         print(json.dumps(_plain(config, trusted, keys), indent=2))
         return 0
     by = f"{trusted.principal} {trusted.fingerprint}".strip() if trusted else ""
     lines = [
         f"device     {config.device}",
-        f"mode       {config.trust_mode}, merges: {'recompute' if config.recomputes_merges else 'signed'}",
-        f"anchor     {config.anchor or 'none'}",
-        f"trusted    {trusted.commit if trusted else 'nothing yet'}",
+        f"mode       {_mode(config)}",
+        f"anchor     {config.trust.anchor or 'none'}",
+        f"trusted    {_trusted(trusted)}",
         *([f"by         {printable(by)}"] if by else []),
-        f"keys       {config.allowed_signers}",
+        f"keys       {config.trust.allowed_signers}",
         *(f"  {key.principal:<30} {key.key.fingerprint} {_validity(key)}".rstrip() for key in keys),
     ]
     print("\n".join(lines))
@@ -47,13 +49,8 @@ def reset(config: Config, journal: Journal, options: argparse.Namespace) -> int:
             told = f"commit {before.commit} by {before.principal}" if before else "nothing"
         except StateError as error:
             told = f"nothing that could be believed ({error.what})"
-        to = (
-            f"commit {options.to}"
-            if options.to
-            else f"the anchor {config.anchor}"
-            if config.anchor
-            else "the first commit"
-        )
+        start = f"the anchor {config.trust.anchor}" if config.trust.anchor else "the first commit"
+        to = f"commit {options.to}" if options.to else start
         if not options.yes:
             advice = "check what you let it trust, and say `--yes`"
             what = f"nothing was changed: this device would trust {to} instead of {told}, and could go back by it"
@@ -65,6 +62,19 @@ def reset(config: Config, journal: Journal, options: argparse.Namespace) -> int:
     return 0
 
 
+def _mode(config: Config) -> str:
+    trust = config.trust
+    if trust.mode == TAG:
+        return f"{TAG}, of {trust.tag_prefix}VERSION"
+    return f"{trust.mode}, merges: {'recompute' if trust.recomputes_merges else 'signed'}"
+
+
+def _trusted(trusted: Trusted | None) -> str:
+    if trusted is None:
+        return "nothing yet"
+    return f"{trusted.commit} (tag {trusted.tag})" if trusted.tag else trusted.commit
+
+
 def _validity(key: AllowedSigner) -> str:
     since = f"from {key.valid_after:%Y-%m-%dT%H:%MZ}" if key.valid_after else ""
     until = f"until {key.valid_before:%Y-%m-%dT%H:%MZ}" if key.valid_before else ""
@@ -74,12 +84,13 @@ def _validity(key: AllowedSigner) -> str:
 def _plain(config: Config, trusted: Trusted | None, keys: list[AllowedSigner]) -> dict[str, object]:
     return {
         "device": config.device,
-        "mode": config.trust_mode,
-        "merges": "recompute" if config.recomputes_merges else "signed",
-        "anchor": config.anchor or None,
+        "mode": config.trust.mode,
+        "merges": "recompute" if config.trust.recomputes_merges else "signed",
+        "anchor": config.trust.anchor or None,
         "trusted": trusted
         and {
             "commit": trusted.commit,
+            "tag": trusted.tag or None,
             "principal": trusted.principal,
             "fingerprint": trusted.fingerprint,
         },

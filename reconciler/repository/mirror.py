@@ -1,17 +1,20 @@
 """The device's copy of the fleet repository: bare, fetched by exact refspec, never checked out."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree, is_needed_by
 from reconciler.model import Revision
 from reconciler.repository.git import Git, complaint, init_bare, set_aside
-from reconciler.repository.objects import brought_in, first_parents, read_objects, read_tree, resolve
+from reconciler.repository.objects import brought_in, first_parents, named_under, read_objects, read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
 
 # More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
 MAX_CHAIN = 10_000
+# Where tags lie, and how many are looked at; a server with more is not one of a fleet.
+_TAGS, MAX_TAGS = "refs/reconciler-tags", 10_000
 # Merging what somebody hostile pushed must not hold up a device.
 MERGE_SECONDS = 60.0
 
@@ -46,20 +49,36 @@ class Mirror:
 
         A store that a power cut damaged, or that has another object format than the server's, is made anew.
         """
+        self._mend(lambda: fetch(self._git_dir, self._remote, self._branch, self._ref))
+        return self.seen()
+
+    def fetch_tags(self, prefix: str) -> None:
+        """Fetch the tags whose names begin so, and forget those that are gone. Raises as `fetch` does."""
+        self._mend(lambda: fetch_tags(self._git_dir, self._remote, prefix, _TAGS))
+
+    def tags(self) -> dict[str, tuple[str, str]]:
+        """The tags that were fetched last, by name: the id of what each names, and that object's type."""
+        return named_under(Git(self._git_dir), _TAGS, MAX_TAGS)
+
+    def tag(self, tag_id: str) -> bytes:
+        """One raw tag object."""
+        return read_objects(Git(self._git_dir), [tag_id], "tag")[0]
+
+    def seen(self) -> Revision:
+        """Where the branch was at the last fetch. Raises UnknownRevision."""
+        return Revision(self._branch, resolve(Git(self._git_dir), self._ref))
+
+    def _mend(self, act: Callable[[], None]) -> None:
+        """Do it; once more on a store that is made anew, where this one is damaged."""
         init_bare(self._git_dir)
         try:
-            self._fetch()
+            act()
         except GitError as error:
             if not any(word in str(error) for word in _DAMAGED):
                 raise
             set_aside(self._git_dir)
             init_bare(self._git_dir, "sha256" if _OTHER_FORMAT in str(error) else "sha1")
-            self._fetch()
-        return self.seen()
-
-    def seen(self) -> Revision:
-        """Where the branch was at the last fetch. Raises UnknownRevision."""
-        return Revision(self._branch, resolve(Git(self._git_dir), self._ref))
+            act()
 
     def pin(self, commit: str) -> None:
         """Keep a commit in the store, wherever the branch goes."""
@@ -71,9 +90,6 @@ class Mirror:
         options = {"gc.auto": "500", "gc.pruneExpire": "never", "gc.autoDetach": "false"}
         with contextlib.suppress(GitError):  # it can wait: the pass is done, and the next one tries again
             Git(self._git_dir, options).run("gc", "--auto", "--quiet")
-
-    def _fetch(self) -> None:
-        fetch(self._git_dir, self._remote, self._branch, self._ref)
 
     def chain(self, new: str, old: str | None) -> list[tuple[str, bytes]]:
         """The commits that lead from `old` to `new` by first parents, oldest first, as (id, raw object)."""
@@ -100,6 +116,17 @@ class Mirror:
     def files(self, commit: str, device: str) -> Tree:
         """The files of a commit that this device needs. Raises TreeRefused."""
         return read_tree(Git(self._git_dir), commit, lambda path: is_needed_by(path, device))
+
+
+def fetch_tags(git_dir: Path, remote: Remote, prefix: str, under: str) -> None:
+    """Fetch tags by a prefix into refs under this folder, and remove those that are gone. Raises RemoteUnavailable."""
+    git = Git(git_dir, remote.options())
+    flags = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
+    refspec = f"+refs/tags/{prefix}*:{under}/{prefix}*"
+    code, _, err = git.attempt("fetch", *flags, "--end-of-options", remote.url, refspec)
+    if code != 0:
+        told = complaint(err)
+        raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")
 
 
 def fetch(git_dir: Path, remote: Remote, branch: str, ref: str) -> None:

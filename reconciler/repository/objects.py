@@ -50,6 +50,15 @@ def brought_in(git: Git, first: str, second: str, limit: int) -> list[str]:
     return out.decode().split()[::-1]
 
 
+def named_under(git: Git, under: str, limit: int) -> dict[str, tuple[str, str]]:
+    """The refs below this folder, by name: id and type of what each names. Raises GitError for more than `limit`."""
+    out = git.run("for-each-ref", f"--count={limit + 1}", "--format=%(objectname) %(objecttype) %(refname)", under)
+    lines = [line.split(" ", 2) for line in out.decode("utf-8", "replace").splitlines()]
+    if len(lines) > limit:
+        raise GitError(f"the server has over {limit} tags", advice="set `trust.tags` to a prefix that fewer have")
+    return {name.removeprefix(f"{under}/"): (object_id, kind) for object_id, kind, name in lines}
+
+
 class ObjectTooBig(GitError):
     """An object over the limit, which was not read."""
 
