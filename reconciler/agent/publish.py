@@ -1,6 +1,7 @@
 """Gets reports to the Git server: signed, on change and as a heartbeat; while it is away, the newest waits."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,30 +15,50 @@ from signing import Signer, sign_commit
 
 
 class Publisher:
-    """One device's way to be heard."""
+    """One device's way to be heard. Who found something out records it; who talks to Git sends it."""
 
     def __init__(self, branch: StatusBranch, journal: Journal, signer: Signer, heartbeat: float) -> None:
         self._branch, self._journal, self._signer, self._heartbeat = branch, journal, signer, heartbeat
+        # Both write the same file of the journal.
+        self._lock = threading.Lock()
 
     @property
     def previous(self) -> Reported | None:
-        return self._journal.reported
+        with self._lock:
+            return self._journal.reported
 
-    def publish(self, report: Report, now: float) -> ReconcilerError | None:
-        """Send the report if there is news in it or a heartbeat is due; the error when it has to wait.
+    def record(self, report: Report, now: float) -> ReconcilerError | None:
+        """Write it down to be sent, if there is news in it or a heartbeat is due; the error when that is not possible.
 
-        It is in the journal first, so a failed push or a power cut loses nothing.
+        So a failed push or a power cut loses nothing.
         """
-        before = self.previous
-        # A clock that was set back must not silence the device until it has caught up.
-        due = before is None or not before.is_sent or not 0 <= now - before.sent_at < self._heartbeat
-        if before is not None and not due and not report.differs_from(before.report):
+        with self._lock:
+            before = self._journal.reported
+            # A clock that was set back must not silence the device until it has caught up.
+            due = before is None or not before.is_sent or not 0 <= now - before.sent_at < self._heartbeat
+            if before is not None and not due and not report.differs_from(before.report):
+                return None
+            try:
+                sent_at = before.sent_at if before else 0.0
+                self._journal.write_reported(Reported(report, is_sent=False, sent_at=sent_at))
+            except ReconcilerError as error:
+                return error
             return None
+
+    def send(self, now: float) -> ReconcilerError | None:
+        """Push what was recorded and not sent; the error when it has to wait."""
+        recorded = self.previous
+        if recorded is None or recorded.is_sent:
+            return None
+        report = recorded.report
         author = Author(report.device, f"{report.device}@devices.invalid", int(now))
         try:
-            self._journal.write_reported(Reported(report, is_sent=False, sent_at=before.sent_at if before else 0.0))
             self._branch.append(report.device, encode(report), _message(report), author, self._sign)
-            self._journal.write_reported(Reported(report, is_sent=True, sent_at=now))
+            with self._lock:
+                newest = self._journal.reported
+                # What was recorded meanwhile is yet to be sent.
+                is_sent = newest is not None and newest.report == report
+                self._journal.write_reported(Reported(newest.report if newest else report, is_sent, sent_at=now))
         except ReconcilerError as error:
             return error
         return None

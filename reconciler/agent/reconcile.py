@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import reconciler
@@ -29,7 +29,7 @@ from reconciler.errors import (
     StateError,
 )
 from reconciler.manifests import FleetFiles, is_admitted
-from reconciler.model import App, DesiredState, Report, Revision, Versions
+from reconciler.model import App, DesiredState, Fact, Report, Revision, Versions
 from reconciler.planning import EmptyDesiredState, Plan, make_plan
 from reconciler.repository import Mirror
 
@@ -54,6 +54,14 @@ class Rendered:
     error: ReconcilerError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What Git said last, and what it means for this device."""
+
+    obtained: Obtained
+    rendered: Rendered
+
+
 class Reconciler:
     """One device."""
 
@@ -69,22 +77,39 @@ class Reconciler:
     ) -> None:
         self._config, self._source, self._mirror = config, source, mirror
         self._engine, self._journal, self._publisher, self._clock = engine, journal, publisher, clock
-        self._known: tuple[Obtained, Rendered] | None = None
         self._engine_is = ""
 
     def reconcile(self) -> Result:
-        """Bring the device to the newest trusted revision, and report how it went."""
-        now = self._clock()
-        self._engine_is = ""
-        obtained = self._source.obtain(now)
-        self._known = obtained, self._render(obtained.trusted)
-        result = self._pass(*self._known, now, collects=True)
-        self._mirror.tidy()
-        return result
+        """Bring the device to the newest trusted revision, and report how it went: all of it, one after the other."""
+        result = self.converge(self.obtain(), is_full=True)
+        unsent = self.send()
+        return replace(result, errors=(*result.errors, unsent)) if unsent is not None else result
 
-    def heal(self) -> Result:
-        """The same, with what was obtained last: Git is not asked."""
-        return self._pass(*self._known, self._clock()) if self._known else self.reconcile()
+    def obtain(self) -> Known:
+        """Ask Git, and render what it says. Only this and `send` talk to the server; both are of one thread."""
+        obtained = self._source.obtain(self._clock())
+        known = Known(obtained, self._render(obtained.trusted))
+        self._mirror.tidy()
+        return known
+
+    def recall(self) -> Known | None:
+        """What was trusted before, without the server; nothing before the first time, or when it cannot be read."""
+        try:
+            trusted = self._journal.trusted
+            facts = (Fact("Trusted", True, "Kept", "not asked yet"), Fact("Fresh", None, "NotAsked", ""))
+            return Known(Obtained("", trusted, facts), self._render(trusted)) if trusted is not None else None
+        except StateError:
+            return None
+
+    def converge(self, known: Known, *, is_full: bool = False) -> Result:
+        """Bring the device to what is known, and record how it went. A full pass also clears up."""
+        if is_full:
+            self._engine_is = ""
+        return self._pass(known.obtained, known.rendered, self._clock(), collects=is_full)
+
+    def send(self) -> ReconcilerError | None:
+        """Push the report that was recorded, if any; the error when it has to wait."""
+        return self._publisher.send(self._clock().timestamp())
 
     def _pass(self, obtained: Obtained, rendered: Rendered, now: datetime, *, collects: bool = False) -> Result:
         revision = self._revision(obtained.trusted)
@@ -104,7 +129,7 @@ class Reconciler:
             disk_free_bytes=shutil.disk_usage(self._journal.folder).free,
         )
         report = self._report(found)
-        unsent = self._publisher.publish(report, now.timestamp())
+        unsent = self._publisher.record(report, now.timestamp())
         told = (*obtained.errors, rendered.error, stopped_by, *_troubles(converged), unsent)
         steps = (*converged.performed.done, *converged.removed) if converged else ()
         return Result(report, _distinct(error for error in told if error is not None), steps)

@@ -1,7 +1,8 @@
-"""What `reconciler run` is made of: passes at each interval, healing between them, and pulls beside both."""
+"""What `reconciler run` is made of: a loop for the Engine, one for Git, and pulls beside both."""
 
 import logging
 import signal
+import threading
 from collections.abc import Sequence
 
 from reconciler.agent.aside import Aside
@@ -10,50 +11,84 @@ from reconciler.agent.config import Config
 from reconciler.agent.journal import Journal
 from reconciler.agent.loop import Bell, Loop, Passes
 from reconciler.agent.pulls import Pulls
-from reconciler.agent.reconcile import Reconciler, Result
+from reconciler.agent.reconcile import Known, Reconciler, Result
 from reconciler.agent.watch import watch
 from reconciler.errors import RemoteUnavailable
 
 log = logging.getLogger("reconciler")
 
+LAST_WORDS_SECONDS = 10.0
+
 
 def serve(config: Config, journal: Journal) -> None:
-    """Keep the device equal to Git until a signal ends it. Ending it touches no container."""
-    bell = Bell()
+    """Keep the device equal to Git until a signal ends it. Ending it touches no container.
+
+    Two loops, and neither waits for the other: this thread looks after the Engine; another one asks Git, and sends
+    the reports. A server that does not answer holds up no healing.
+    """
+    bell, git_bell = Bell(), Bell()
     engine = docker_engine(config, bell.sleep)
     pulls = Pulls(engine.pull, bell.ring_for_change)
-    device = _Device(build(config, journal, Aside(engine, pulls)), pulls)
-    loop = Loop(Passes(device.reconcile, device.heal), config.interval, config.device, bell)
+    device = Device(build(config, journal, Aside(engine, pulls)), pulls, bell, git_bell)
     watch(engine.changes, bell.ring_for_change)
-    signal.signal(signal.SIGHUP, lambda *_: bell.ring())
-    signal.signal(signal.SIGTERM, lambda *_: bell.stop())
-    signal.signal(signal.SIGINT, lambda *_: bell.stop())
+    signal.signal(signal.SIGHUP, lambda *_: git_bell.ring())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: bell.stop())
     log.info("start    %s obeys %s every %g s", config.device, config.remote.url, config.interval)
-    loop.run()
+    git_loop = Loop(Passes(device.ask_git, device.send), config.interval, config.device, git_bell)
+    asking = threading.Thread(target=git_loop.run, name="git", daemon=True)
+    asking.start()
+    Loop(Passes(device.reconcile, device.heal), config.interval, config.device, bell).run()
+    git_bell.stop()
+    # What it sends now need not be sent again; a server that does not answer is not waited for.
+    asking.join(LAST_WORDS_SECONDS)
     log.info("stop     containers go on running")
 
 
-class _Device:
-    """The passes as the loop calls them, with their log."""
+class Device:
+    """What the two loops share: what Git said last, and the bells by which they wake each other."""
 
-    def __init__(self, reconciler: Reconciler, pulls: Pulls) -> None:
-        self._reconciler, self._pulls = reconciler, pulls
+    def __init__(self, reconciler: Reconciler, pulls: Pulls, bell: Bell, git_bell: Bell) -> None:
+        self._reconciler, self._pulls, self._bell, self._git_bell = reconciler, pulls, bell, git_bell
+        # At boot, what was trusted before: with no network, it must do.
+        self._known = reconciler.recall()
         self._was_cut_off = False
 
-    def reconcile(self) -> None:
-        result = self._reconciler.reconcile()
-        is_cut_off = any(isinstance(error, RemoteUnavailable) for error in result.errors)
+    def ask_git(self) -> None:
+        """Of the loop of Git: fetch, verify, render; then the other loop has a pass to make."""
+        self._known = known = self._reconciler.obtain()
+        is_cut_off = any(isinstance(error, RemoteUnavailable) for error in known.obtained.errors)
         if self._was_cut_off and not is_cut_off:
             self._pulls.hurry()
         self._was_cut_off = is_cut_off
-        _log(result)
+        self._bell.ring()
+        self.send()
+
+    def send(self) -> Sequence[str]:
+        """Of the loop of Git: send what was recorded."""
+        error = self._reconciler.send()
+        if error is not None:
+            log.error("%s", error)
+        return ()
+
+    def reconcile(self) -> None:
+        """A full pass, with what Git said last. Before it said anything, there is nothing to do."""
+        if self._known is not None:
+            _log(self._converge(self._known, is_full=True))
 
     def heal(self) -> Sequence[str]:
         """The steps. What nobody has to know of is not told: events come in crowds."""
-        result = self._reconciler.heal()
+        if self._known is None:
+            return ()
+        result = self._converge(self._known, is_full=False)
         if result.steps or result.errors:
             _log(result)
         return result.steps
+
+    def _converge(self, known: Known, *, is_full: bool) -> Result:
+        result = self._reconciler.converge(known, is_full=is_full)
+        self._git_bell.ring_for_change()
+        return result
 
 
 def _log(result: Result) -> None:

@@ -21,6 +21,7 @@ def service(story: Story, end: signal.Signals = signal.SIGTERM) -> Iterator["sub
         process = subprocess.Popen(story.device.command("run"), cwd=ROOT, stdin=subprocess.DEVNULL, stderr=out)
     try:
         wait_until(lambda: "pass " in log.read_text(), PATIENCE, "the first pass")
+        wait_until(lambda: story.history() != [], PATIENCE, "a report")
         yield process
         process.send_signal(end)
         assert process.wait(PATIENCE) == (0 if end is signal.SIGTERM else -end), log.read_text()
