@@ -52,9 +52,11 @@ class Observer:
     @property
     def info(self) -> answers.Answer:
         """What the Engine says of itself and its machine (GET /info), asked once: it takes longer than all else."""
-        if self._info is None:
-            self._info = self._client.api.info()
-        return self._info
+        # The thread that listens may forget it in between.
+        known = self._info
+        if known is None:
+            known = self._info = self._client.api.info()
+        return known
 
     def changes(self) -> Iterator[str]:
         """What happens to this device's containers, to networks and images, as it happens; it does not end.
