@@ -76,7 +76,7 @@ def _judged(
     """Its signature; None for a merge that was made again instead."""
     try:
         if not commit.parents:
-            raise SignatureError("FORK_OR_REWIND", "a root commit, which no branch of this history begins with")
+            raise SignatureError("MERGE_SHAPE", "a root commit, which no branch of this history begins with")
         for parent in commit.parents:
             check_dates(commit, side.parent(parent), now)
         return verify_split(commit, signers)

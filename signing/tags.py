@@ -17,7 +17,7 @@ _HEADERS = re.compile(
     rb"object ([0-9a-f]{40}|[0-9a-f]{64})\n"
     rb"type ([a-z]+)\n"
     rb"tag ([^\n]+)\n"
-    rb"tagger (?:[^<>\n]* )?<[^<>\n]*> (0|[1-9][0-9]{0,11}) [+-][0-9]{4}\n"
+    rb"(?:tagger (?:[^<>\n]* )?<[^<>\n]*> (0|[1-9][0-9]{0,11}) [+-][0-9]{4}\n)?"
     rb"\n"
 )
 
@@ -59,6 +59,8 @@ def _split(tag_id: str, raw: bytes, name: str) -> tuple[str, datetime, bytes, by
     found = _HEADERS.match(raw)
     if found is None or len(found[1]) != len(tag_id):
         raise SignatureError("OBJ_FORMAT", "the tag must have one object, its type, its name and its tagger")
+    if found[4] is None:
+        raise SignatureError("OBJ_IDENT", "nobody tagged it; make it with `git tag -s`")
     if found[2] != b"commit":
         raise SignatureError("TAG_TYPE", f"a tag of a {shown(found[2])}, must be of a commit")
     if found[3] != name.encode():
@@ -68,7 +70,7 @@ def _split(tag_id: str, raw: bytes, name: str) -> tuple[str, datetime, bytes, by
         raise SignatureError("UNSIGNED", "the tag has no signature; make it with `git tag -s`")
     payload, signature = raw[:begin], raw[begin:]
     if signature.count(_BEGIN) > 1:
-        raise SignatureError("SIG_ARMOR", "the tag holds more than one signature; sign it once")
+        raise SignatureError("SIG_MULTIPLE", "the tag holds more than one signature; sign it once")
     return found[1].decode(), _moment(found[4]), payload, signature
 
 

@@ -25,6 +25,8 @@ _OPTIONS = {
     "core.attributesFile": "/dev/null",
     "core.symlinks": "false",
     "core.commitGraph": "false",
+    # What is bigger is never held in memory as a whole.
+    "core.bigFileThreshold": "16m",
     # Reports are loose objects, which git leaves to the disk's good will by default: after a power cut they are empty.
     "core.fsync": "all",
     "credential.helper": "",
@@ -62,10 +64,14 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """git on one object store. `options` go by environment, so that no list of processes shows a password."""
+    """git on one object store. `options` go by environment, so that no list of processes shows a password.
+
+    No file that it writes may have more than `max_file` bytes, if that is given (setrlimit(2), RLIMIT_FSIZE).
+    """
 
     git_dir: Path
     options: Mapping[str, str] = field(default_factory=dict)
+    max_file: int | None = None
 
     def run(self, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT_SECONDS) -> bytes:
         """What git printed. Raises GitError with git's own words."""
@@ -79,7 +85,13 @@ class Git:
     ) -> tuple[int, bytes, bytes]:
         """Exit code, output and error output. Raises GitError when git is missing or does not end in time."""
         command = ["git", "--no-pager", "--no-replace-objects", "--literal-pathspecs", f"--git-dir={self.git_dir}"]
-        return _call([*command, *arguments], self._environment(), stdin, timeout)
+        return _call([*self._limit(), *command, *arguments], self._environment(), stdin, timeout)
+
+    def _limit(self) -> list[str]:
+        """The shell sets the limit before git begins; its unit is 512 bytes (POSIX, ulimit)."""
+        if self.max_file is None:
+            return []
+        return ["/bin/sh", "-c", 'ulimit -f "$1" && shift && exec "$@"', "sh", str(self.max_file // 512)]
 
     def _environment(self) -> dict[str, str]:
         options = {**_OPTIONS, **self.options}
@@ -104,6 +116,12 @@ def init_bare(git_dir: Path, object_format: str = "sha1") -> None:
     git_dir.mkdir(parents=True, exist_ok=True)
     flags = ("--bare", "--quiet", "--template=", "--initial-branch=main", f"--object-format={object_format}")
     Git(git_dir).run("init", *flags, str(git_dir))
+
+
+def sweep(git_dir: Path) -> None:
+    """Remove what a git that was ended left half written."""
+    for left in (*git_dir.glob("objects/pack/tmp_*"), *git_dir.glob("objects/*/tmp_obj_*")):
+        left.unlink(missing_ok=True)
 
 
 def set_aside(git_dir: Path) -> None:
@@ -148,5 +166,5 @@ def _call(
         # git's helpers share its session, and would hold the pipes.
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise GitError(f"git {command[5]} did not end in {timeout:g} s", advice="it is tried again") from error
+        raise GitError(f"git did not end in {timeout:g} s", advice="it is tried again") from error
     return process.returncode, out, err

@@ -7,7 +7,7 @@ from pathlib import Path
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree, is_needed_by
 from reconciler.model import Revision
-from reconciler.repository.git import Git, complaint, init_bare, set_aside
+from reconciler.repository.git import Git, complaint, init_bare, set_aside, sweep
 from reconciler.repository.objects import brought_in, first_parents, named_under, read_objects, read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
 
@@ -15,6 +15,10 @@ from reconciler.repository.remote import Remote, check_branch
 MAX_CHAIN = 10_000
 # Where tags lie, and how many are looked at; a server with more is not one of a fleet.
 _TAGS, MAX_TAGS = "refs/reconciler-tags", 10_000
+# A fleet of 10,000 devices has some megabytes. A server that sends more than this would fill the disk.
+MAX_FETCH = 512 * 1024 * 1024
+# What git says when it may not write more.
+_OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ")
 # Merging what somebody hostile pushed must not hold up a device.
 MERGE_SECONDS = 60.0
 
@@ -40,8 +44,9 @@ _DAMAGED = (
 class Mirror:
     """The newest seen state of one branch, and any commit that was ever fetched of it."""
 
-    def __init__(self, git_dir: Path, remote: Remote, branch: str) -> None:
+    def __init__(self, git_dir: Path, remote: Remote, branch: str, max_fetch: int = MAX_FETCH) -> None:
         self._git_dir, self._remote, self._branch = git_dir, remote, check_branch(branch)
+        self._max_fetch = max_fetch
         self._ref = f"refs/reconciler/{branch}"
 
     def fetch(self) -> Revision:
@@ -49,12 +54,12 @@ class Mirror:
 
         A store that a power cut damaged, or that has another object format than the server's, is made anew.
         """
-        self._mend(lambda: fetch(self._git_dir, self._remote, self._branch, self._ref))
+        self._mend(lambda: fetch(self._fetching(), self._remote, self._branch, self._ref))
         return self.seen()
 
     def fetch_tags(self, prefix: str) -> None:
         """Fetch the tags whose names begin so, and forget those that are gone. Raises as `fetch` does."""
-        self._mend(lambda: fetch_tags(self._git_dir, self._remote, prefix, _TAGS))
+        self._mend(lambda: fetch_tags(self._fetching(), self._remote, prefix, _TAGS))
 
     def tags(self) -> dict[str, tuple[str, str]]:
         """The tags that were fetched last, by name: the id of what each names, and that object's type."""
@@ -67,6 +72,9 @@ class Mirror:
     def seen(self) -> Revision:
         """Where the branch was at the last fetch. Raises UnknownRevision."""
         return Revision(self._branch, resolve(Git(self._git_dir), self._ref))
+
+    def _fetching(self) -> Git:
+        return fetching(self._git_dir, self._remote, self._max_fetch)
 
     def _mend(self, act: Callable[[], None]) -> None:
         """Do it; once more on a store that is made anew, where this one is damaged."""
@@ -118,27 +126,40 @@ class Mirror:
         return read_tree(Git(self._git_dir), commit, lambda path: is_needed_by(path, device))
 
 
-def fetch_tags(git_dir: Path, remote: Remote, prefix: str, under: str) -> None:
-    """Fetch tags by a prefix into refs under this folder, and remove those that are gone. Raises RemoteUnavailable."""
-    git = Git(git_dir, remote.options())
-    flags = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
-    refspec = f"+refs/tags/{prefix}*:{under}/{prefix}*"
-    code, _, err = git.attempt("fetch", *flags, "--end-of-options", remote.url, refspec)
-    if code != 0:
-        told = complaint(err)
+def fetching(git_dir: Path, remote: Remote, most: int = MAX_FETCH) -> Git:
+    """git for what comes from the server: so many bytes at once, and no more."""
+    return Git(git_dir, remote.options(), most)
+
+
+def fetch_tags(git: Git, remote: Remote, prefix: str, under: str) -> None:
+    """Fetch tags by a prefix into refs under this folder, and remove those that are gone. Raises as `fetch`."""
+    told = _fetched(git, remote, f"+refs/tags/{prefix}*:{under}/{prefix}*", "--prune")
+    if told:
         raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")
 
 
-def fetch(git_dir: Path, remote: Remote, branch: str, ref: str) -> None:
-    """Fetch one branch into one ref, whatever was there. Raises RemoteUnavailable or UnknownRevision."""
-    git = Git(git_dir, remote.options())
-    flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
-    code, _, err = git.attempt("fetch", *flags, "--end-of-options", remote.url, f"+refs/heads/{branch}:{ref}")
-    if code == 0:
-        return
-    told = complaint(err)
+def fetch(git: Git, remote: Remote, branch: str, ref: str) -> None:
+    """Fetch one branch into one ref, whatever was there.
+
+    Raises RemoteUnavailable, UnknownRevision, or GitError with FETCH_TOO_BIG for more than git may write.
+    """
+    told = _fetched(git, remote, f"+refs/heads/{branch}:{ref}")
     if "couldn't find remote ref" in told:
         raise UnknownRevision(
             f"no branch `{branch}`", where=remote.url, advice="push it, or set `branch` to one that is"
         )
-    raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")
+    if told:
+        raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")
+
+
+def _fetched(git: Git, remote: Remote, refspec: str, *more: str) -> str:
+    """Fetch; what git complains of, or nothing."""
+    flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc", *more)
+    code, _, err = git.attempt("fetch", *flags, "--end-of-options", remote.url, refspec)
+    if code == 0:
+        return ""
+    sweep(git.git_dir)
+    if git.max_file is not None and any(word in err for word in _OVER_LIMIT):
+        told = f"FETCH_TOO_BIG: the server sends more than {git.max_file // 1_000_000} MB at once"
+        raise GitError(told, where=remote.url, advice="look what is in the repository; nothing of it was kept")
+    return complaint(err)

@@ -8,7 +8,7 @@ from pathlib import Path
 from reconciler.errors import GitError, PushRejected, RemoteUnavailable, UnknownRevision
 from reconciler.model import MAX_REPORT_BYTES
 from reconciler.repository.git import Git, complaint, init_bare
-from reconciler.repository.mirror import fetch
+from reconciler.repository.mirror import fetch, fetching
 from reconciler.repository.objects import read_objects, resolve
 from reconciler.repository.remote import Remote, check_branch
 
@@ -64,7 +64,7 @@ class StatusBranch:
 
     def _tip(self) -> str | None:
         try:
-            fetch(self._git_dir, self._remote, self._branch, self._ref)
+            fetch(fetching(self._git_dir, self._remote), self._remote, self._branch, self._ref)
         except UnknownRevision:
             return None
         return resolve(Git(self._git_dir), self._ref)

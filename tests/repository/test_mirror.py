@@ -1,5 +1,6 @@
 """The device's copy of the fleet repository: it follows its branch, heals, and holds what it once had."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -167,3 +168,28 @@ def test_a_repository_of_sha256_is_met_though_the_store_was_of_sha1(
     assert (seen, len(seen)) == (commit, 64)
     assert mirror.files(seen, "d1") == FILES
     assert [one for one, _ in mirror.chain(seen, None)] == [commit]
+
+
+@pytest.mark.parametrize("kind", ["branch", "tags"])
+def test_a_server_that_sends_too_much_is_stopped_and_leaves_nothing(
+    kind: str, server: ServerSide, url: str, store: Path
+) -> None:
+    mirror = Mirror(store, Remote.parse(url), "main", max_fetch=1_000_000)
+    good = mirror.fetch()
+    before = used(store)
+    server.commit({**FILES, "apps/web/bomb": os.urandom(6_000_000)}, parent=good.commit)
+    server.git("tag", "v1", "main")
+    act = mirror.fetch if kind == "branch" else lambda: mirror.fetch_tags("v")
+    with pytest.raises(GitError, match="FETCH_TOO_BIG: the server sends more than 1 MB at once"):
+        act()
+    assert used(store) - before < 100_000
+    assert mirror.seen() == good
+
+    server.git("tag", "--delete", "v1")
+    server.git("update-ref", "refs/heads/main", good.commit)
+    act()
+    assert mirror.fetch() == good
+
+
+def used(store: Path) -> int:
+    return sum(path.stat().st_size for path in store.rglob("*") if path.is_file())

@@ -221,7 +221,7 @@ MERGES: dict[str, tuple[Callable[[History], tuple[Commit, Commit]], str]] = {
     "signed by a key that expired": (by_a_key_that_expired, "KEY_EXPIRED"),
     "a branch dated back to when a key counted": (of_a_branch_dated_back_to_when_a_key_counted, "BACKDATED"),
     "a branch from the future": (of_a_branch_from_the_future, "FUTURE"),
-    "a branch with a root of its own": (of_another_history, "FORK_OR_REWIND"),
+    "a branch with a root of its own": (of_another_history, "MERGE_SHAPE"),
     "what is there already": (of_what_is_there_already, "MERGE_NOT_REPRODUCIBLE"),
     "a squash, which cannot be made again": (squashed, "UNSIGNED"),
     "three at once": (of_three, "MERGE_SHAPE"),
