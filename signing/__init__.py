@@ -1,7 +1,7 @@
 """Who may speak: keys, signatures and trust, on raw bytes. Imports only the standard library and `cryptography`."""
 
 from signing.allowed_signers import AllowedSigner, AllowedSigners
-from signing.chain import Admitted, admit_chain
+from signing.chain import Admitted, admit_chain, follow_chain
 from signing.commits import CommitSignature, SignedObject, sign_commit, split_commit, verify_commit
 from signing.errors import ChainError, SignatureError, UnableToCheck
 from signing.keyfile import load_signer, write_new_key
@@ -25,6 +25,7 @@ __all__ = [
     "TagSignature",
     "UnableToCheck",
     "admit_chain",
+    "follow_chain",
     "load_signer",
     "sign_commit",
     "split_commit",

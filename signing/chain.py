@@ -60,6 +60,25 @@ def admit_chain(
     return tuple(admitted)
 
 
+def follow_chain(
+    commits: Sequence[tuple[str, bytes]],
+    signers: AllowedSigners,
+    previous: tuple[str, bytes] | None,
+    now: datetime,
+    history: History | None = None,
+) -> tuple[tuple[Admitted, ...], ChainError | None]:
+    """As many of them as may be followed, and why not the next: what comes before it was said by somebody allowed.
+
+    Raises ChainError when already `previous` is damaged.
+    """
+    try:
+        return admit_chain(commits, signers, previous, now, history), None
+    except ChainError as error:
+        ids = [commit for commit, _ in commits]
+        before = commits[: ids.index(error.commit)] if error.commit in ids and error.code != "RANGE_TOO_LONG" else ()
+        return admit_chain(before, signers, previous, now, history), error
+
+
 def _verified(
     commit_id: str, commit: SignedObject, signers: AllowedSigners, history: History | None, now: datetime
 ) -> CommitSignature:

@@ -1,7 +1,6 @@
 """The newest trusted commit: the mirror meets signing. What was trusted is written down before anything is done."""
 
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,9 +9,7 @@ from reconciler.agent.journal import Journal, Trusted
 from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, Untrusted
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror, ObjectTooBig
-from signing import AllowedSigners, ChainError, History, SignatureError, UnableToCheck, admit_chain
-
-Chain = Sequence[tuple[str, bytes]]
+from signing import AllowedSigners, ChainError, SignatureError, UnableToCheck, follow_chain
 
 # Whom a device obeys in mode `unsafe-head`.
 ANYBODY = "anybody who may push (unsafe-head)"
@@ -101,7 +98,11 @@ class Source:
             if not chain:
                 told = f"the branch went back behind {start[:12]}"
                 raise Untrusted("FORK_OR_REWIND", told, commit=tip.commit, advice=_HISTORY_ADVICE)
-            return _follow(chain, signers, previous, trusted, now, self._history)
+            admitted, refusal = follow_chain(chain, signers, previous, now, self._history)
+            newest = trusted
+            if admitted:
+                newest = Trusted(admitted[-1].id, admitted[-1].principal, admitted[-1].fingerprint)
+            return newest, _refused(refusal) if refusal is not None else None
         except ChainError as error:
             return trusted, _refused(error)
         except SignatureError as error:
@@ -141,32 +142,6 @@ def check_still_allowed(trusted: Trusted, signers: AllowedSigners) -> None:
         told = f"the key {trusted.fingerprint} of {trusted.principal}, who signed what is obeyed, is allowed no longer"
         advice = "sign a new commit on top with a key that is"
         raise Untrusted("KEY_REVOKED", told, commit=trusted.commit, advice=advice)
-
-
-def _follow(
-    chain: Chain,
-    signers: AllowedSigners,
-    previous: tuple[str, bytes] | None,
-    trusted: Trusted | None,
-    now: datetime,
-    history: History | None,
-) -> tuple[Trusted | None, Untrusted | None]:
-    """Follow the chain up to the first commit that is refused: what comes before it was said by somebody allowed.
-
-    Raises ChainError when already `previous` is damaged.
-    """
-    refusal: Untrusted | None = None
-    try:
-        admitted = admit_chain(chain, signers, previous, now, history)
-    except ChainError as error:
-        ids = [commit for commit, _ in chain]
-        before = chain[: ids.index(error.commit)] if error.commit in ids and error.code != "RANGE_TOO_LONG" else ()
-        admitted = admit_chain(before, signers, previous, now, history)
-        refusal = _refused(error)
-    if not admitted:
-        return trusted, refusal
-    last = admitted[-1]
-    return Trusted(last.id, last.principal, last.fingerprint), refusal
 
 
 def _kept(trusted: Trusted | None, error: ReconcilerError) -> Obtained:

@@ -9,6 +9,7 @@ from reconciler.fleet import commands as run
 from reconciler.fleet.explain_commands import blame, explain
 from reconciler.fleet.imports.command import configure
 from reconciler.fleet.plan_command import plan
+from reconciler.fleet.verify import verify
 from reconciler.terminal import EXIT_CODES, new_parser, run_command
 
 _DESCRIPTION = """\
@@ -21,6 +22,7 @@ Works on a fleet repository, from a desk or in CI.
   fleet blame DEVICE         the same, and the commit: author, date, signer
   fleet plan BASE..HEAD      what a change would do, on every device, and why
   fleet status               what the devices report
+  fleet verify BASE..HEAD    would a device follow these commits?
   fleet import compose FILE  take over Compose files, or `iotedge` deployments
 """
 
@@ -48,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _plan_parser(commands.add_parser("plan", help="what a change would do, on every device, and why"))
     configure(commands.add_parser("import", help="apps and layers out of Compose files and Azure IoT Edge deployments"))
     _status_parser(commands.add_parser("status", help="what the devices report, each checked by its signature"))
+    _verify_parser(commands.add_parser("verify", help="would a device follow these commits, or obey this tag?"))
     return parser
 
 
@@ -101,6 +104,20 @@ def _plan_parser(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", help="only this device, with everything that there is to tell")
     command.add_argument("-o", "--output", choices=("text", "markdown", "json"), default="text")
     command.set_defaults(run=plan)
+
+
+def _verify_parser(command: argparse.ArgumentParser) -> None:
+    command.description = "Judges by the very rules of a device. Exit code 40: it would not follow to the end."
+    command.add_argument(
+        "revisions", nargs="?", default="HEAD", metavar="BASE..HEAD", help="what is trusted, and what is new; HEAD: all"
+    )
+    command.add_argument("--tag", default="", metavar="NAME", help="this tag instead, as mode `tag` judges it")
+    command.add_argument(
+        "--signers", type=Path, metavar="FILE", help="the keys; default: trust/allowed_signers of the revision"
+    )
+    command.add_argument("--merges", choices=("recompute", "signed"), default="recompute", help="default: recompute")
+    command.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    command.set_defaults(run=verify)
 
 
 def _status_parser(command: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import ObjectTooBig, TreeRefused
 from reconciler.repository.remote import Remote, check_branch
 from reconciler.repository.status_branch import Author, FoundReport, StatusBranch, read_reports, report_path
+from reconciler.repository.store import Store
 
 __all__ = [
     "Author",
@@ -15,6 +16,7 @@ __all__ = [
     "ObjectTooBig",
     "Remote",
     "StatusBranch",
+    "Store",
     "TreeRefused",
     "check_branch",
     "read_reports",

@@ -8,19 +8,16 @@ from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree, is_needed_by
 from reconciler.model import Revision
 from reconciler.repository.git import Git, complaint, init_bare, set_aside, sweep
-from reconciler.repository.objects import brought_in, first_parents, named_under, read_objects, read_tree, resolve
+from reconciler.repository.objects import read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
+from reconciler.repository.store import FETCHED_TAGS, Store
 
 # More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
 MAX_CHAIN = 10_000
-# Where tags lie, and how many are looked at; a server with more is not one of a fleet.
-_TAGS, MAX_TAGS = "refs/reconciler-tags", 10_000
 # A fleet of 10,000 devices has some megabytes. A server that sends more than this would fill the disk.
 MAX_FETCH = 512 * 1024 * 1024
 # What git says when it may not write more.
 _OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ")
-# Merging what somebody hostile pushed must not hold up a device.
-MERGE_SECONDS = 60.0
 
 
 # What git says of a store that cannot be read any more; the server's own words come behind "remote:".
@@ -41,11 +38,12 @@ _DAMAGED = (
 )
 
 
-class Mirror:
+class Mirror(Store):
     """The newest seen state of one branch, and any commit that was ever fetched of it."""
 
     def __init__(self, git_dir: Path, remote: Remote, branch: str, max_fetch: int = MAX_FETCH) -> None:
-        self._git_dir, self._remote, self._branch = git_dir, remote, check_branch(branch)
+        super().__init__(git_dir)
+        self._remote, self._branch = remote, check_branch(branch)
         self._max_fetch = max_fetch
         self._ref = f"refs/reconciler/{branch}"
 
@@ -59,15 +57,7 @@ class Mirror:
 
     def fetch_tags(self, prefix: str) -> None:
         """Fetch the tags whose names begin so, and forget those that are gone. Raises as `fetch` does."""
-        self._mend(lambda: fetch_tags(self._fetching(), self._remote, prefix, _TAGS))
-
-    def tags(self) -> dict[str, tuple[str, str]]:
-        """The tags that were fetched last, by name: the id of what each names, and that object's type."""
-        return named_under(Git(self._git_dir), _TAGS, MAX_TAGS)
-
-    def tag(self, tag_id: str) -> bytes:
-        """One raw tag object."""
-        return read_objects(Git(self._git_dir), [tag_id], "tag")[0]
+        self._mend(lambda: fetch_tags(self._fetching(), self._remote, prefix, FETCHED_TAGS))
 
     def seen(self) -> Revision:
         """Where the branch was at the last fetch. Raises UnknownRevision."""
@@ -98,28 +88,6 @@ class Mirror:
         options = {"gc.auto": "500", "gc.pruneExpire": "never", "gc.autoDetach": "false"}
         with contextlib.suppress(GitError):  # it can wait: the pass is done, and the next one tries again
             Git(self._git_dir, options).run("gc", "--auto", "--quiet")
-
-    def chain(self, new: str, old: str | None) -> list[tuple[str, bytes]]:
-        """The commits that lead from `old` to `new` by first parents, oldest first, as (id, raw object)."""
-        git = Git(self._git_dir)
-        ids = first_parents(git, new, old, MAX_CHAIN)
-        return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
-
-    def commit(self, commit: str) -> bytes:
-        """One raw commit object."""
-        return read_objects(Git(self._git_dir), [commit], "commit")[0]
-
-    def brought_in(self, first: str, second: str, limit: int) -> list[tuple[str, bytes]]:
-        """The commits of `second` that `first` has not, each behind its parents; at most `limit` + 1 of them."""
-        git = Git(self._git_dir)
-        ids = brought_in(git, first, second, limit)
-        return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
-
-    def merged_tree(self, first: str, second: str) -> str:
-        """The id of the tree that git makes of both; empty when they conflict, or it cannot (git-merge-tree, 2.38)."""
-        flags = ("--write-tree", "--no-messages", "--end-of-options")
-        code, out, _ = Git(self._git_dir).attempt("merge-tree", *flags, first, second, timeout=MERGE_SECONDS)
-        return out.decode().strip() if code == 0 else ""
 
     def files(self, commit: str, device: str) -> Tree:
         """The files of a commit that this device needs. Raises TreeRefused."""

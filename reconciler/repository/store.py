@@ -1,0 +1,54 @@
+"""An object store as those see it who judge commits: raw objects, chains, and what git makes of a merge."""
+
+from pathlib import Path
+
+from reconciler.repository.git import Git
+from reconciler.repository.objects import brought_in, first_parents, named_under, read_objects, resolve
+
+# More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
+MAX_CHAIN = 10_000
+# Merging what somebody hostile pushed must not hold up a device.
+MERGE_SECONDS = 60.0
+# Where a device's tags lie, and how many are looked at; a server with more is not one of a fleet.
+FETCHED_TAGS, MAX_TAGS = "refs/reconciler-tags", 10_000
+
+
+class Store:
+    """A repository's objects. Nothing of its configuration, hooks or attributes counts."""
+
+    def __init__(self, git_dir: Path) -> None:
+        self._git_dir = git_dir
+
+    def resolve(self, name: str) -> str:
+        """The commit id that a revision name means. Raises UnknownRevision."""
+        return resolve(Git(self._git_dir), name)
+
+    def chain(self, new: str, old: str | None) -> list[tuple[str, bytes]]:
+        """The commits that lead from `old` to `new` by first parents, oldest first, as (id, raw object)."""
+        git = Git(self._git_dir)
+        ids = first_parents(git, new, old, MAX_CHAIN)
+        return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
+
+    def commit(self, commit: str) -> bytes:
+        """One raw commit object."""
+        return read_objects(Git(self._git_dir), [commit], "commit")[0]
+
+    def brought_in(self, first: str, second: str, limit: int) -> list[tuple[str, bytes]]:
+        """The commits of `second` that `first` has not, each behind its parents; at most `limit` + 1 of them."""
+        git = Git(self._git_dir)
+        ids = brought_in(git, first, second, limit)
+        return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
+
+    def merged_tree(self, first: str, second: str) -> str:
+        """The id of the tree that git makes of both; empty when they conflict, or it cannot (git-merge-tree, 2.38)."""
+        flags = ("--write-tree", "--no-messages", "--end-of-options")
+        code, out, _ = Git(self._git_dir).attempt("merge-tree", *flags, first, second, timeout=MERGE_SECONDS)
+        return out.decode().strip() if code == 0 else ""
+
+    def tags(self, folder: str = FETCHED_TAGS) -> dict[str, tuple[str, str]]:
+        """The tags in this folder of refs, by name: the id of what each names, and that object's type."""
+        return named_under(Git(self._git_dir), folder, MAX_TAGS)
+
+    def tag(self, tag_id: str) -> bytes:
+        """One raw tag object."""
+        return read_objects(Git(self._git_dir), [tag_id], "tag")[0]
