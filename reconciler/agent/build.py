@@ -28,7 +28,7 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
         mirror,
         engine,
         journal,
-        Publisher(branch, journal, _identity(config.identity), config.heartbeat),
+        Publisher(branch, journal, load_identity(config.identity), config.heartbeat),
     )
 
 
@@ -52,7 +52,8 @@ def docker_engine(config: Config, sleep: Callable[[float], None] = time.sleep) -
     return DockerEngine(config.engine, config.device, config.state / "configs", config.keep_free, sleep=sleep)
 
 
-def _identity(path: Path) -> Signer:
+def load_identity(path: Path) -> Signer:
+    """This device's key. Raises ConfigError or PermissionDenied."""
     if path.exists() and not os.access(path, os.R_OK):
         raise PermissionDenied("this device's key may not be read", where=str(path), advice="run as root")
     try:

@@ -1,4 +1,4 @@
-"""reconciler: run, once, plan, status, trust. The only module of the agent that reads arguments."""
+"""reconciler: run, once, plan, status, trust, check. The only module of the agent that reads arguments."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 import reconciler
 from reconciler.agent import trust_commands
 from reconciler.agent.build import build, docker_engine
+from reconciler.agent.check import IDS, check
 from reconciler.agent.config import DEFAULT_PATH, load_config
 from reconciler.agent.journal import Journal
 from reconciler.agent.service import serve
@@ -26,6 +27,7 @@ Keeps this device equal to what a signed fleet repository says.
   reconciler plan      what a pass would do now; changes nothing
   reconciler status    what the last pass found, from this device alone
   reconciler trust     whom this device obeys; lets it trust anew
+  reconciler check     is this device fit to do its work?
 """
 
 
@@ -59,7 +61,19 @@ def _parser() -> argparse.ArgumentParser:
         if name != "run":
             _add_output(command)
     _add_trust(commands)
+    _add_check(commands)
     return parser
+
+
+def _add_check(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = "is this device fit to do its work? Exit code 1 when a check fails"
+    command = commands.add_parser("check", help=text, description=text)
+    command.add_argument("--list", action="store_true", help="only the ids of the checks, which stay")
+    command.add_argument("--only", action="append", default=[], choices=IDS, metavar="ID", help="may be repeated")
+    command.add_argument("--warnings-as-errors", action="store_true", help="exit code 1 for a warning, too")
+    _add_config(command)
+    _add_output(command)
+    command.set_defaults(verbose=False)
 
 
 def _add_trust(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -143,7 +157,26 @@ def _trust(options: argparse.Namespace) -> int:
     return act(config, Journal(config.state), options)
 
 
-_COMMANDS = {"run": _run, "once": _once, "plan": _plan, "status": _status, "trust": _trust}
+def _check(options: argparse.Namespace) -> int:
+    if options.list:
+        print("\n".join(IDS))
+        return 0
+    found = []
+    for finding in check(options.config):
+        if options.only and finding.id not in options.only:
+            continue
+        found.append(finding)
+        if options.output == "text":
+            # As they come: some wait for a server.
+            told = f"{finding.verdict:<8} {finding.id:<16} {printable(finding.told)}"
+            print(f"{told}; {printable(finding.advice)}" if finding.advice else told, flush=True)
+    if options.output == "json":
+        print(json.dumps([to_plain(finding) for finding in found], indent=2))
+    bad = ("failed", "warning") if options.warnings_as_errors else ("failed",)
+    return 1 if any(finding.verdict in bad for finding in found) else 0
+
+
+_COMMANDS = {"run": _run, "once": _once, "plan": _plan, "status": _status, "trust": _trust, "check": _check}
 
 
 def _text(report: Report, is_sent: bool) -> str:

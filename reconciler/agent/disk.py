@@ -22,5 +22,22 @@ def free_bytes(folder: Path) -> int | None:
     return found.f_bavail * found.f_frsize
 
 
+def free_inodes(folder: Path) -> int | None:
+    """How many files more may be made; None where nobody counts them."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_favail if found.f_files else None
+
+
+def is_volatile(folder: Path) -> bool:
+    """Is it on a file system that lies in memory (proc(5), `mounts`)?"""
+    real = os.path.realpath(folder)
+    mounts = [line.split(" ")[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    above = [(point, kind) for point, kind in mounts if real == point or real.startswith(f"{point.rstrip('/')}/")]
+    return max(above, key=lambda one: len(one[0]), default=("", ""))[1] in ("tmpfs", "ramfs")
+
+
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:.0f} MB"

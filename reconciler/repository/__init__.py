@@ -5,6 +5,7 @@
 
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import ObjectTooBig, TreeRefused
+from reconciler.repository.probe import may_write, newest, version
 from reconciler.repository.remote import Remote, check_branch
 from reconciler.repository.status_branch import Author, FoundReport, StatusBranch, read_reports, report_path
 from reconciler.repository.store import Store
@@ -19,6 +20,9 @@ __all__ = [
     "Store",
     "TreeRefused",
     "check_branch",
+    "may_write",
+    "newest",
     "read_reports",
     "report_path",
+    "version",
 ]

@@ -1,0 +1,284 @@
+"""`reconciler check`: is this device fit to do its work? Looks only; each check has an id that stays.
+
+A check gives what it found, in words; it raises an error of ours for what is wrong, Warned for what is not good, and
+Skipped for what cannot be told because of something that another check tells.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+from pathlib import Path
+
+from reconciler.agent.build import docker_engine, load_identity
+from reconciler.agent.config import TAG, Config, load_config
+from reconciler.agent.disk import complaint, free_bytes, free_inodes, is_volatile
+from reconciler.agent.files import write_atomically
+from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.source import load_signers
+from reconciler.errors import ConfigError, EngineError, ManifestError, ReconcilerError, StateError, StateInUse
+from reconciler.manifests import FleetFiles
+from reconciler.model import DesiredState, ObservedState
+from reconciler.model.image import listed_name
+from reconciler.repository import Mirror, may_write, newest, version
+from signing import PublicKey, SignatureError, split_commit
+
+OLDEST_ENGINE, OLDEST_GIT = (20, 10), (2, 38)
+SOON = timedelta(days=30)
+STATE_BYTES, STATE_INODES = 64 * 1024 * 1024, 1000
+
+
+class Warned(ReconcilerError):
+    """Not as it should be, and nothing that stops the device."""
+
+
+class Skipped(ReconcilerError):
+    """Not looked at; another check says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found. `verdict` is ok, warning, failed or skipped."""
+
+    id: str
+    verdict: str
+    told: str
+    advice: str = ""
+
+
+class Checked:
+    """What checks look at, each thing asked for once."""
+
+    def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
+        self._path, self.now = path, now
+
+    @cached_property
+    def config(self) -> Config:
+        try:
+            return load_config(self._path)
+        except ReconcilerError as error:
+            raise Skipped("the settings cannot be used") from error
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.config.state)
+
+    @cached_property
+    def trusted(self) -> Trusted:
+        try:
+            trusted = self.journal.trusted
+        except StateError as error:
+            raise Skipped("what was trusted cannot be read") from error
+        if trusted is None:
+            raise Skipped("nothing is trusted yet")
+        return trusted
+
+    @cached_property
+    def mirror(self) -> Mirror:
+        return Mirror(self.config.state / "repository.git", self.config.remote, self.config.branch)
+
+    @cached_property
+    def fleet(self) -> FleetFiles:
+        return FleetFiles(self.mirror.files(self.trusted.commit, self.config.device))
+
+    @cached_property
+    def desired(self) -> DesiredState:
+        return self.fleet.render(self.config.device).desired
+
+    @cached_property
+    def observed(self) -> ObservedState:
+        try:
+            return docker_engine(self.config).observe(self.config.device)
+        except ReconcilerError as error:
+            raise Skipped("the Engine does not answer") from error
+
+
+def settings(at: Checked, path: Path) -> str:
+    load_config(path)
+    return str(path)
+
+
+def identity(at: Checked) -> str:
+    return load_identity(at.config.identity).public.fingerprint
+
+
+def allowed_signers(at: Checked) -> str:
+    path = at.config.trust.allowed_signers
+    try:
+        signers = load_signers(path).by_blob.values()
+    except SignatureError as error:
+        raise ConfigError(str(error), where=str(path), advice="mend it on this device") from error
+    now = datetime.fromtimestamp(at.now(), UTC)
+    ends = [(one.principal, one.valid_before) for one in signers if one.valid_before is not None]
+    over = [name for name, end in ends if end < now]
+    if len(over) == len(signers):
+        raise ConfigError("no key counts any more", where=str(path), advice="add one that does")
+    soon = [f"{name} on {end:%Y-%m-%d}" for name, end in ends if now <= end < now + SOON]
+    if soon:
+        raise Warned(f"keys end soon: {', '.join(soon)}", where=str(path), advice="add their successors")
+    return f"{len(signers)} keys, {len(over)} of them ended"
+
+
+def state_folder(at: Checked) -> str:
+    folder = at.config.state
+    write_atomically(folder / "check", b"")
+    (folder / "check").unlink()
+    if is_volatile(folder):
+        raise Warned(f"{folder} is lost at each boot", advice="put `state` on a disk")
+    return str(folder)
+
+
+def state_room(at: Checked) -> str:
+    folder = at.config.state
+    if why := complaint(folder, STATE_BYTES):
+        raise StateError(why, where=str(folder), advice="make room")
+    inodes = free_inodes(folder)
+    if inodes is not None and inodes < STATE_INODES:
+        raise StateError(f"{inodes} files more, and the disk has no inodes left", where=str(folder), advice="make room")
+    return f"{(free_bytes(folder) or 0) / 1e6:.0f} MB free"
+
+
+def trust(at: Checked) -> str:
+    trusted = at.journal.trusted
+    if trusted is None:
+        raise Warned("nothing is trusted yet", advice="run `reconciler once`; see what it refuses")
+    return f"{trusted.tag or trusted.commit[:12]} by {trusted.principal}"
+
+
+def clock(at: Checked) -> str:
+    now = datetime.fromtimestamp(at.now(), UTC)
+    told = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    signed = split_commit(at.mirror.commit(at.trusted.commit)).committed_at
+    if now < signed - timedelta(hours=1):
+        late = f"it is {told} here, and what is trusted was written {signed:%Y-%m-%dT%H:%M:%SZ}"
+        raise Warned(late, advice="set the clock: newer commits are refused as FUTURE")
+    return told
+
+
+def git(at: Checked) -> str:
+    found = version()
+    if tuple(map(int, found.split(".")[:2])) < OLDEST_GIT:
+        raise Warned(f"git {found} cannot make merges again", advice="install 2.38 or newer, or sign every merge")
+    return found
+
+
+def remote(at: Checked) -> str:
+    """One ref is asked for, over the same way as a fetch."""
+    trust = at.config.trust
+    ref = f"refs/tags/{trust.tag_prefix}*" if trust.mode == TAG else f"refs/heads/{at.config.branch}"
+    return f"{at.config.remote.url} {ref} {newest(at.config.remote, ref)[:12]}"
+
+
+def status_branch(at: Checked) -> str:
+    """A push that ends before anything is sent (git push --dry-run)."""
+    may_write(at.config.state / "repository.git", at.config.remote, at.config.status_branch, at.trusted.commit)
+    return f"may push {at.config.status_branch}"
+
+
+def device_file(at: Checked) -> str:
+    mine = load_identity(at.config.identity).public
+    device = at.fleet.device(at.config.device)
+    if not device.identity:
+        raise Warned(f"the device's file has no identity: nobody believes its reports; put in: {mine.line}")
+    try:
+        theirs = PublicKey.parse(device.identity)
+    except SignatureError as error:
+        raise ConfigError(f"its identity cannot be read: {error}", where=str(device.identity_place)) from error
+    if theirs.fingerprint != mine.fingerprint:
+        told = f"the fleet knows {theirs.fingerprint}, this device has {mine.fingerprint}"
+        raise ConfigError(told, where=str(device.identity_place), advice=f"put in: {mine.line}")
+    return str(device.place).partition(":")[0]
+
+
+def rendering(at: Checked) -> str:
+    rendered = at.fleet.admit(at.fleet.render(at.config.device), at.config.allow)
+    if rendered.problems:
+        raise ManifestError(rendered.problems[:1])
+    return f"{len(rendered.desired.apps)} apps"
+
+
+def engine(at: Checked) -> str:
+    found = docker_engine(at.config).version()
+    if tuple(map(int, found.split(".")[:2])) < OLDEST_ENGINE:
+        raise EngineError(f"Engine {found} is too old", where=at.config.engine, advice="install 20.10 or newer")
+    return f"{found} at {at.config.engine}"
+
+
+def engine_room(at: Checked) -> str:
+    if not at.observed.device:
+        raise Skipped("the Engine does not answer")
+    if why := docker_engine(at.config).lack_of_room():
+        raise EngineError(why, where=at.config.engine, advice="remove what fills the disk, or lower `images.keepFree`")
+    return f"over {at.config.keep_free / 1e6:.0f} MB free"
+
+
+def engine_limits(at: Checked) -> str:
+    if missing := sorted(at.observed.unlimited):
+        raise Warned(f"the kernel cannot limit: {', '.join(missing)}", advice="see its command line (cgroup_enable)")
+    return "the kernel keeps every limit"
+
+
+def images(at: Checked) -> str:
+    wanted = {service.image for app in at.desired.apps for service in app.services}
+    if missing := sorted(image for image in wanted if listed_name(image) not in at.observed.images):
+        raise Warned(f"not on the device: {', '.join(missing[:5])}", advice="they are pulled when they are needed")
+    return f"{len(wanted)} on the device"
+
+
+def names(at: Checked) -> str:
+    wanted = {service.container_name for app in at.desired.apps if not app.adopt for service in app.services}
+    if taken := sorted(wanted & {one.name for one in at.observed.foreign}):
+        told = f"taken by containers of somebody else: {', '.join(taken)}"
+        raise EngineError(told, advice="rename or remove them, or say `x-adopt: true`")
+    return f"{len(wanted)} names are ours or free"
+
+
+def service(at: Checked) -> str:
+    try:
+        with at.journal.locked():
+            raise Warned("no reconciler is at work here", advice="start the service")
+    except StateInUse:
+        return "a reconciler is at work"
+
+
+CHECKS: dict[str, Callable[[Checked], str]] = {
+    "identity": identity,
+    "allowed-signers": allowed_signers,
+    "state-folder": state_folder,
+    "state-room": state_room,
+    "git": git,
+    "remote": remote,
+    "trust": trust,
+    "clock": clock,
+    "status-branch": status_branch,
+    "device-file": device_file,
+    "rendering": rendering,
+    "engine": engine,
+    "engine-room": engine_room,
+    "engine-limits": engine_limits,
+    "images": images,
+    "names": names,
+    "service": service,
+}
+IDS = ("settings", *CHECKS)
+
+
+def check(path: Path, now: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """All checks, in an order in which what others need comes first."""
+    at = Checked(path, now)
+    yield _found("settings", lambda: settings(at, path))
+    for name, one in CHECKS.items():
+        yield _found(name, partial(one, at))
+
+
+def _found(name: str, act: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, "ok", act())
+    except Skipped as error:
+        return Finding(name, "skipped", error.what)
+    except ReconcilerError as error:
+        told = f"{error.where}: {error.what}" if error.where else error.what
+        return Finding(name, "warning" if isinstance(error, Warned) else "failed", told, error.advice)
+    except SignatureError as error:
+        return Finding(name, "failed", str(error))

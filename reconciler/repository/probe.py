@@ -1,0 +1,47 @@
+"""Could we talk to the Git server, if we wanted to? Nothing is fetched, and nothing is written there."""
+
+import tempfile
+from pathlib import Path
+
+from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
+from reconciler.repository.git import Git, complaint, init_bare
+from reconciler.repository.remote import Remote, check_branch
+
+# Somebody waits for the answer.
+PATIENCE_SECONDS = 30.0
+
+
+def version() -> str:
+    """The version of git, such as 2.39.5. Raises GitError when it is not installed, or says none."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = Git(Path(folder)).run("version").decode("utf-8", "replace").split()
+    if len(told) < 3 or not told[2][:1].isdigit():
+        raise GitError(f"git says that it is {' '.join(told)!r}", advice="install git 2.38 or newer")
+    return told[2]
+
+
+def newest(remote: Remote, ref: str) -> str:
+    """The id of what a ref of the server names, or of the first of a pattern. Raises RemoteUnavailable."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "probe.git"
+        init_bare(folder)
+        git = Git(folder, remote.options())
+        code, out, err = git.attempt("ls-remote", "--end-of-options", remote.url, ref, timeout=PATIENCE_SECONDS)
+    if code != 0:
+        raise RemoteUnavailable(
+            f"no answer: {complaint(err)}", where=remote.url, advice="see the network, token and CA"
+        )
+    found = out.decode("utf-8", "replace").split()
+    if not found:
+        raise UnknownRevision(f"no {ref}", where=remote.url, advice="push it, or set `branch` to one that is")
+    return found[0]
+
+
+def may_write(git_dir: Path, remote: Remote, branch: str, commit: str) -> None:
+    """Would the server take a push of this device? Raises RemoteUnavailable. `commit` is one that the store has."""
+    git = Git(git_dir, remote.options())
+    refspec = f"+{commit}:refs/heads/{check_branch(branch)}"
+    flags = ("--dry-run", "--quiet", "--no-verify", "--end-of-options")
+    code, _, err = git.attempt("push", *flags, remote.url, refspec, timeout=PATIENCE_SECONDS)
+    if code != 0:
+        raise RemoteUnavailable(f"may not push: {complaint(err)}", where=remote.url, advice="see the token's rights")
