@@ -109,8 +109,13 @@ class ResidentAgent(Once):
         self._is_new = True
 
     def up(self) -> Cost:
-        act, self._is_new = self._agent.reconcile if self._is_new else self._agent.heal, False
-        return _timed(act)
+        if self._is_new:
+            self._is_new = False
+            return _timed(self._agent.reconcile)
+        known = self._agent.recall()
+        if known is None:
+            raise ValueError("nothing is trusted after a pass")
+        return _timed(lambda: self._agent.converge(known))
 
 
 class Compose(Contender):
