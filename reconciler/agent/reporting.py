@@ -48,7 +48,8 @@ class Pass:
 def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[str]) -> Report:
     """One pass as a report; conditions keep their time from the previous one while their status is the same."""
     apps = _apps(found)
-    facts = (*found.facts, _rendered(found), *_progress(found, apps, previous))
+    unheard = _is_drifted(previous) if previous is not None and unsent_steps else False
+    facts = (*found.facts, _rendered(found), *_progress(found, apps, previous, unheard))
     before = previous.revisions if previous else Revisions()
     done = (*found.converged.performed.done, *found.converged.removed) if found.converged else ()
     phase = _phase(found, apps)
@@ -161,7 +162,13 @@ def _rendered(found: Pass) -> Fact:
     return Fact("Rendered", True, "Rendered", "")
 
 
-def _progress(found: Pass, apps: Sequence[AppReport], previous: Report | None) -> Iterable[Fact]:
+def _is_drifted(report: Report) -> bool:
+    return any(condition.type == "Drifted" and condition.status == "True" for condition in report.conditions)
+
+
+def _progress(
+    found: Pass, apps: Sequence[AppReport], previous: Report | None, drift_is_unheard: bool
+) -> Iterable[Fact]:
     if found.stopped_by is not None:
         reason, told = type(found.stopped_by).__name__, str(found.stopped_by)[:MAX_TEXT]
         yield Fact("Ready", None, reason, told)
@@ -185,5 +192,6 @@ def _progress(found: Pass, apps: Sequence[AppReport], previous: Report | None) -
     reason = _phase_after(waits[0]) if waits else "Done"
     yield Fact("Reconciling", bool(waits), reason, "; ".join(map(str, waits))[:MAX_TEXT])
     same = previous is not None and previous.revisions.applied == found.trusted
-    drifted = same and bool(found.converged.performed.done)
+    # What nobody has heard of yet is told by this report, as its steps are.
+    drifted = same and (drift_is_unheard or bool(found.converged.performed.done))
     yield Fact("Drifted", drifted, "Healed" if drifted else "InSync", "")

@@ -18,6 +18,8 @@ from reconciler.errors import RemoteUnavailable
 log = logging.getLogger("reconciler")
 
 LAST_WORDS_SECONDS = 10.0
+# Each word of Git makes a full pass; when it says nothing for so many intervals, one is made without.
+WITHOUT_GIT = 1.5
 
 
 def serve(config: Config, journal: Journal) -> None:
@@ -38,7 +40,7 @@ def serve(config: Config, journal: Journal) -> None:
     git_loop = Loop(Passes(device.ask_git, device.send), config.interval, config.device, git_bell)
     asking = threading.Thread(target=git_loop.run, name="git", daemon=True)
     asking.start()
-    Loop(Passes(device.reconcile, device.heal), config.interval, config.device, bell).run()
+    Loop(Passes(device.reconcile, device.heal), config.interval * WITHOUT_GIT, config.device, bell).run()
     git_bell.stop()
     # What it sends now need not be sent again; a server that does not answer is not waited for.
     asking.join(LAST_WORDS_SECONDS)

@@ -1,0 +1,71 @@
+"""What a report says that comes before another one was sent."""
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.agent.converge import converge
+from reconciler.agent.journal import Journal
+from reconciler.agent.reporting import Pass, compose_report
+from reconciler.model import Report
+from tests.fakes.engine import FakeEngine
+from tests.planning.test_plan_properties import device, drawn
+
+FLEET = {"shop": {"web": {"image": "web:1", "restart": "always"}}}
+REVISION = f"main@sha1:{'a' * 40}"
+
+
+class Reports:
+    """A device's reports, pass after pass."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine: FakeEngine = device()
+        self._journal = Journal(folder)
+        self._last: Report | None = None
+        self._unsent: tuple[str, ...] = ()
+
+    def make(self) -> Report:
+        converged = converge(drawn(FLEET), REVISION, self.engine, self._journal, 0.0)
+        self.engine.settle()
+        found = Pass("press", "2026-11-23T04:30:01Z", trusted=REVISION, converged=converged)
+        self._last = compose_report(found, self._last, self._unsent)
+        self._unsent = self._last.steps
+        return self._last
+
+    def send(self) -> None:
+        self._unsent = ()
+
+
+def drifted(report: Report) -> str:
+    return next(condition.status for condition in report.conditions if condition.type == "Drifted")
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Reports:
+    made = Reports(tmp_path)
+    made.make()
+    made.send()
+    return made
+
+
+def test_drift_that_was_healed_is_told_once(reports: Reports) -> None:
+    reports.engine.kill("shop-web-1")
+    assert drifted(reports.make()) == "True"
+    reports.send()
+    assert drifted(reports.make()) == "False"
+
+
+def test_drift_that_nobody_heard_of_is_told_by_the_next_report(reports: Reports) -> None:
+    reports.engine.kill("shop-web-1")
+    first = reports.make()
+    second = reports.make()
+    assert (drifted(second), second.steps) == ("True", first.steps)
+    reports.send()
+    third = reports.make()
+    assert (drifted(third), third.steps) == ("False", ())
+
+
+def test_steps_of_a_new_revision_that_nobody_heard_of_are_no_drift(tmp_path: Path) -> None:
+    made = Reports(tmp_path)
+    assert made.make().steps
+    assert drifted(made.make()) == "False"
