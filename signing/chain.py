@@ -75,7 +75,8 @@ def follow_chain(
         return admit_chain(commits, signers, previous, now, history), None
     except ChainError as error:
         ids = [commit for commit, _ in commits]
-        before = commits[: ids.index(error.commit)] if error.commit in ids and error.code != "RANGE_TOO_LONG" else ()
+        is_followed = error.commit in ids and len(commits) <= MAX_COMMITS
+        before = commits[: ids.index(error.commit)] if is_followed else ()
         return admit_chain(before, signers, previous, now, history), error
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from reconciler.errors import GitError
 from reconciler.repository.git import Git
 from reconciler.repository.objects import brought_in, first_parents, named_under, read_objects, resolve
 
@@ -40,9 +41,15 @@ class Store:
         return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
 
     def merged_tree(self, first: str, second: str) -> str:
-        """The id of the tree that git makes of both; empty when they conflict, or it cannot (git-merge-tree, 2.38)."""
+        """The id of the tree that git makes of both; empty when they conflict, or it cannot (git-merge-tree, 2.38).
+
+        A merge that takes too long is not made either: it must not keep a device from what was said before it.
+        """
         flags = ("--write-tree", "--no-messages", "--end-of-options")
-        code, out, _ = Git(self._git_dir).attempt("merge-tree", *flags, first, second, timeout=MERGE_SECONDS)
+        try:
+            code, out, _ = Git(self._git_dir).attempt("merge-tree", *flags, first, second, timeout=MERGE_SECONDS)
+        except GitError:
+            return ""
         return out.decode().strip() if code == 0 else ""
 
     def tags(self, folder: str = FETCHED_TAGS) -> dict[str, tuple[str, str]]:

@@ -193,3 +193,14 @@ def test_a_server_that_sends_too_much_is_stopped_and_leaves_nothing(
 
 def used(store: Path) -> int:
     return sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+
+
+def test_a_merge_that_takes_too_long_is_none_that_git_makes(
+    mirror: Mirror, server: ServerSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = server.commit({**FILES, "one": b"1"})
+    second = server.commit({**FILES, "two": b"2"}, parent=first)
+    mirror.fetch()
+    assert mirror.merged_tree(first, second) == server.git("rev-parse", f"{second}^{{tree}}")
+    monkeypatch.setattr("reconciler.repository.store.MERGE_SECONDS", 0.0)
+    assert mirror.merged_tree(first, second) == ""

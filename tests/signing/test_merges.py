@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from signing_workbench import NOW, SECONDS, Repository, allow, commit_payload, run
 
-from signing import AllowedSigners, ChainError, Signer, admit_chain, sign_commit
+from signing import AllowedSigners, ChainError, Signer, admit_chain, follow_chain, sign_commit
 
 ALICE, BOB, MALLORY = Signer.generate(), Signer.generate(), Signer.generate()
 # Bob's key counted until an hour ago.
@@ -267,10 +267,18 @@ def test_a_store_that_shows_other_bytes_is_found_out(history: History) -> None:
     assert judged(trusted, merge, Lying(history.repository))[0] == "OBJ_ID"
 
 
-def test_a_merge_that_brings_in_too_much_is_refused(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_merge_that_brings_in_too_much_is_refused_and_what_came_before_it_followed(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("signing.merges.MAX_BROUGHT_IN", 1)
     trusted, merge = up_to_date(history)
     assert judged(trusted, merge, history)[0] == "RANGE_TOO_LONG"
+    root = trusted[0], history.commit(trusted[0])
+    before = root[1].split(b"parent ")[1][:40].decode()
+    admitted, refusal = follow_chain([root, merge], SIGNERS, (before, history.commit(before)), NOW, history)
+    assert [one.id for one in admitted] == [trusted[0]]
+    assert refusal is not None
+    assert (refusal.code, refusal.commit) == ("RANGE_TOO_LONG", merge[0])
 
 
 def test_the_one_who_signed_the_newest_commit_of_the_branch_answers(history: History) -> None:
