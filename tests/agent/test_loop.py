@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.agent.docker_engine import DockerEngine
-from reconciler.agent.docker_engine.answers import change
+from reconciler.agent.docker_engine.answers import change, foreign
 from reconciler.agent.fights import MOST_SECONDS, PATIENCE, Fights
 from reconciler.agent.loop import (
     SECOND_LOOK_SECONDS,
@@ -144,6 +144,12 @@ def test_a_fight_is_forgotten_after_a_minute() -> None:
     assert fights.worst(20.0)[1] == 20
     assert fights.gap(100.0) == 0.0
     assert fights.worst(100.0) == ("", 0)
+
+
+def test_a_container_of_others_without_labels_is_one_of_others() -> None:
+    found = {"Id": "1", "Names": ["/theirs"], "Image": "a", "ImageID": "b", "State": "running", "Status": "Up"}
+    shown = foreign({**found, "Labels": None, "NetworkSettings": {"Networks": None}, "Mounts": []})
+    assert (shown.name, shown.app, shown.service) == ("theirs", "", "")
 
 
 OURS = {"fleet.device": "press", "name": "shop-web-1"}

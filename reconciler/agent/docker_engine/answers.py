@@ -64,7 +64,7 @@ def container(found: Answer, network_ids: Mapping[str, str], adjustable: "Adjust
 
 def foreign(found: Answer) -> Container:
     """One element of GET /containers/json that is not ours, with what Docker Compose says of it if Compose made it."""
-    carried = found["Labels"]
+    carried = found["Labels"] or {}
     known = {labels.APP: carried.get(labels.PROJECT, ""), labels.SERVICE: carried.get(labels.COMPOSE_SERVICE, "")}
     is_run_once = carried.get(labels.ONE_OFF, "False") != "False"
     seen = container({**found, "Labels": {} if is_run_once else known}, {}, UNREAD, Path())

@@ -30,8 +30,8 @@ class Observer:
         with self._client.errors("look at it"):
             api = self._client.api
             found = api.containers(all=True)
-            ours = [one for one in found if one["Labels"].get(labels.DEVICE) == device]
-            others = [one for one in found if labels.DEVICE not in one["Labels"]]
+            ours = [one for one in found if (one["Labels"] or {}).get(labels.DEVICE) == device]
+            others = [one for one in found if labels.DEVICE not in (one["Labels"] or {})]
             networks, volumes = api.networks(), api.volumes()["Volumes"] or []
             images = api.images()
             ids = {network["Name"]: network["Id"] for network in networks}
