@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from reconciler.agent.backoff import backoff
 from reconciler.agent.journal import MAX_FAILED, FailedApp, GoodApp, Memory
+from reconciler.agent.moment import rfc3339
 from reconciler.errors import ReconcilerError, ServiceFailed
 from reconciler.model import App, Container, DesiredState, ObservedState, Service
 from reconciler.planning import digest, matches, may_rest
@@ -26,7 +26,7 @@ def without_expired(app: App, now: float) -> App:
     """Without the drift that was to be left alone until before `now`, in seconds since 1970."""
     if not any(service.ignored for service in app.services):
         return app
-    at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = rfc3339(now)
     services = (replace(s, ignored=tuple(one for one in s.ignored if one.until > at)) for s in app.services)
     return replace(app, services=tuple(services))
 

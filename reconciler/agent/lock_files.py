@@ -6,10 +6,10 @@ What lies there was written by a container, so nothing of it is followed or beli
 import os
 import stat
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.agent.files import failing_clearly
+from reconciler.agent.moment import rfc3339
 from reconciler.model import Lock
 
 _FOLDER, _LOCK = "locks", "lock"
@@ -60,4 +60,4 @@ def _read(path: Path, boot: Callable[[], float]) -> Lock | None:
     except OSError:
         return None
     shown = "".join(letter for letter in owner if letter.isprintable())
-    return Lock(shown, datetime.fromtimestamp(status.st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return Lock(shown, rfc3339(status.st_mtime))

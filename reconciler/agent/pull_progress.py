@@ -1,6 +1,6 @@
 """How far a pull is, read from what the Engine tells of each layer. Pure; words that we do not know change nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,10 @@ class Progress:
         if not self.layers:
             return "asks the registry"
         return f"{self.layers_here} of {self.layers} layers, {_megabytes(self.bytes_here)} of {_megabytes(self.bytes)}"
+
+
+# Hears each word of progress; what it raises ends the pull.
+Tell = Callable[[Progress], None]
 
 
 class Layers:

@@ -5,12 +5,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
 from reconciler.agent.backoff import backoff, jittered
-from reconciler.agent.pull_progress import Progress
+from reconciler.agent.moment import rfc3339
+from reconciler.agent.pull_progress import Progress, Tell
 from reconciler.errors import ImagePending, ImageUnavailable, NoRoom, ReconcilerError
 from reconciler.planning import PullImage
 
@@ -20,8 +20,6 @@ log = logging.getLogger("reconciler")
 MOST_AT_ONCE = 3
 # Between two lines of the log on one pull.
 TOLD_EVERY_SECONDS = 10.0
-
-Tell = Callable[[Progress], None]
 
 
 class Machinery(Protocol):
@@ -73,9 +71,8 @@ class _Pull:
             return ImagePending(f"pulling {image}{self.progress.in_tenths}")
         if self.why is None:
             return ImagePending(f"{image} is pulled when others are here")
-        at = datetime.fromtimestamp(self.due, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         kind = NoRoom if isinstance(self.why, NoRoom) else ImageUnavailable
-        return kind(self.why.what, advice=f"nothing was stopped; the next try is at {at}")
+        return kind(self.why.what, advice=f"nothing was stopped; the next try is at {rfc3339(self.due)}")
 
 
 class Pulls:

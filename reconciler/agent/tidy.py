@@ -2,12 +2,12 @@
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from reconciler.agent.collect import apps_that_count, collectable, remember_pulled, stale_files
 from reconciler.agent.converge import Converged
 from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal, Pulled
+from reconciler.agent.moment import rfc3339
 from reconciler.errors import EngineError, NoRoom, StateError
 from reconciler.model import DesiredState
 from reconciler.planning import RemoveImage
@@ -43,7 +43,7 @@ def _remove_images(converged: Converged, pulled: Pulled, engine: Engine) -> dict
         lack = engine.lack_of_room()
         if not lack and not is_short:
             break
-        since = datetime.fromtimestamp(pulled.unneeded_since[image], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = rfc3339(pulled.unneeded_since[image])
         step = RemoveImage("", f"image {image}", f"not needed since {since}; {lack or 'a pull has no room'}", image)
         try:
             engine.perform(step)

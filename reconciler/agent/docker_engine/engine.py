@@ -16,11 +16,11 @@ from reconciler.agent.docker_engine.client import Client
 from reconciler.agent.docker_engine.container_body import container_body, endpoint, network_body
 from reconciler.agent.docker_engine.host_config import update_body
 from reconciler.agent.docker_engine.observing import Observer
-from reconciler.agent.docker_engine.pulling import Tell, pull
+from reconciler.agent.docker_engine.pulling import pull
 from reconciler.agent.health import COMPLETION_SECONDS, GRACE_SECONDS, Look, Verdict, judge, judge_job
 from reconciler.agent.live_files import note_told, write_live
 from reconciler.agent.lock_files import make_lock_folder
-from reconciler.agent.pull_progress import Progress
+from reconciler.agent.pull_progress import Progress, Tell
 from reconciler.errors import EngineError, NoRoom, ServiceFailed
 from reconciler.model import Network, ObservedState, Volume
 from reconciler.planning import (

@@ -1,6 +1,6 @@
 """One pull, from the first byte to the last: POST /images/create, with its progress as it comes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import docker.auth
@@ -8,13 +8,11 @@ import docker.errors
 import requests
 
 from reconciler.agent.docker_engine.client import Client
-from reconciler.agent.pull_progress import Layers, Progress
+from reconciler.agent.pull_progress import Layers, Tell
 from reconciler.errors import ImageUnavailable
 
 # Between two words of progress; unpacking a layer of a gigabyte on an SD card is silent for a minute or two.
 SILENCE_SECONDS = 300
-
-Tell = Callable[[Progress], None]
 
 
 def pull(client: Client, image: str, platform: str, tell: Tell) -> None:
