@@ -1,6 +1,7 @@
 """Mode `tag`: the newest version whose tag somebody allowed has signed."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -29,12 +30,13 @@ class TagSource(Source):
         """The highest version there is, whoever tagged it. Raises UnknownRevision without one."""
         if fetch:
             self._mirror.fetch_tags(self.prefix)
-        versions = self._versions()
+        tags = self._mirror.tags()
+        versions = self._versions(tags)
         if not versions:
             advice = f"push one, such as {self.prefix}1.0.0, or set `trust.tags` to what yours begin with"
             raise UnknownRevision(f"no tag `{self.prefix}VERSION`", advice=advice)
         name = max(versions, key=lambda one: versions[one])
-        return Revision(name, self._mirror.tags()[name][0])
+        return Revision(name, tags[name][0])
 
     def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime) -> Obtained:
         fresh = Fact("Fresh", True, "Fetched", "")
@@ -50,7 +52,8 @@ class TagSource(Source):
         try:
             check_was_judged(trusted)
             signers = load_signers(self._allowed_signers)
-            tags, versions = self._mirror.tags(), self._versions()
+            tags = self._mirror.tags()
+            versions = self._versions(tags)
             self._check_not_moved(trusted, tags)
             floor = self._version(trusted.tag) if trusted and trusted.tag else None
             above = [name for name in versions if floor is None or versions[name] > floor]
@@ -94,9 +97,9 @@ class TagSource(Source):
             advice = "whoever moved it, ask; push a higher version"
             raise Untrusted("EQUIVOCATION", told, commit=now_there, advice=advice)
 
-    def _versions(self) -> dict[str, Version]:
+    def _versions(self, tags: Iterable[str]) -> dict[str, Version]:
         """The tags that are versions, with their numbers."""
-        found = {name: self._version(name) for name in self._mirror.tags()}
+        found = {name: self._version(name) for name in tags}
         return {name: version for name, version in found.items() if version is not None}
 
     def _version(self, name: str) -> Version | None:
