@@ -4,37 +4,30 @@ A check gives what it found, in words; it raises an error of ours for what is wr
 Skipped for what cannot be told because of something that another check tells.
 """
 
+import os
+import re
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
-from reconciler.agent.build import docker_engine, load_identity
-from reconciler.agent.config import TAG, Config, load_config
+from reconciler.agent.build import load_identity
+from reconciler.agent.checked import Checked, Skipped, Warned
+from reconciler.agent.config import TAG, load_config
 from reconciler.agent.disk import complaint, free_bytes, free_inodes, is_volatile
 from reconciler.agent.files import write_atomically
-from reconciler.agent.journal import Journal, Trusted
 from reconciler.agent.source import load_signers
 from reconciler.errors import ConfigError, EngineError, ManifestError, ReconcilerError, StateError, StateInUse
-from reconciler.manifests import FleetFiles
-from reconciler.model import DesiredState, ObservedState
 from reconciler.model.image import listed_name
-from reconciler.repository import Mirror, may_write, newest, version
+from reconciler.repository import may_write, newest, version
 from signing import PublicKey, SignatureError, split_commit
 
 OLDEST_ENGINE, OLDEST_GIT = (20, 10), (2, 38)
 SOON = timedelta(days=30)
 STATE_BYTES, STATE_INODES = 64 * 1024 * 1024, 1000
-
-
-class Warned(ReconcilerError):
-    """Not as it should be, and nothing that stops the device."""
-
-
-class Skipped(ReconcilerError):
-    """Not looked at; another check says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,56 +40,9 @@ class Finding:
     advice: str = ""
 
 
-class Checked:
-    """What checks look at, each thing asked for once."""
-
-    def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
-        self._path, self.now = path, now
-
-    @cached_property
-    def config(self) -> Config:
-        try:
-            return load_config(self._path)
-        except ReconcilerError as error:
-            raise Skipped("the settings cannot be used") from error
-
-    @cached_property
-    def journal(self) -> Journal:
-        return Journal(self.config.state)
-
-    @cached_property
-    def trusted(self) -> Trusted:
-        try:
-            trusted = self.journal.trusted
-        except StateError as error:
-            raise Skipped("what was trusted cannot be read") from error
-        if trusted is None:
-            raise Skipped("nothing is trusted yet")
-        return trusted
-
-    @cached_property
-    def mirror(self) -> Mirror:
-        return Mirror(self.config.state / "repository.git", self.config.remote, self.config.branch)
-
-    @cached_property
-    def fleet(self) -> FleetFiles:
-        return FleetFiles(self.mirror.files(self.trusted.commit, self.config.device))
-
-    @cached_property
-    def desired(self) -> DesiredState:
-        return self.fleet.render(self.config.device).desired
-
-    @cached_property
-    def observed(self) -> ObservedState:
-        try:
-            return docker_engine(self.config).observe(self.config.device)
-        except ReconcilerError as error:
-            raise Skipped("the Engine does not answer") from error
-
-
-def settings(at: Checked, path: Path) -> str:
-    load_config(path)
-    return str(path)
+def settings(at: Checked) -> str:
+    load_config(at.path)
+    return str(at.path)
 
 
 def identity(at: Checked) -> str:
@@ -158,7 +104,7 @@ def clock(at: Checked) -> str:
 
 def git(at: Checked) -> str:
     found = version()
-    if tuple(map(int, found.split(".")[:2])) < OLDEST_GIT:
+    if _numbers(found) < OLDEST_GIT:
         raise Warned(f"git {found} cannot make merges again", advice="install 2.38 or newer, or sign every merge")
     return found
 
@@ -192,23 +138,21 @@ def device_file(at: Checked) -> str:
 
 
 def rendering(at: Checked) -> str:
-    rendered = at.fleet.admit(at.fleet.render(at.config.device), at.config.allow)
+    rendered = at.fleet.admit(at.rendering, at.config.allow, os.path.realpath)
     if rendered.problems:
         raise ManifestError(rendered.problems[:1])
     return f"{len(rendered.desired.apps)} apps"
 
 
 def engine(at: Checked) -> str:
-    found = docker_engine(at.config).version()
-    if tuple(map(int, found.split(".")[:2])) < OLDEST_ENGINE:
+    found = at.engine.version()
+    if _numbers(found) < OLDEST_ENGINE:
         raise EngineError(f"Engine {found} is too old", where=at.config.engine, advice="install 20.10 or newer")
     return f"{found} at {at.config.engine}"
 
 
 def engine_room(at: Checked) -> str:
-    if not at.observed.device:
-        raise Skipped("the Engine does not answer")
-    if why := docker_engine(at.config).lack_of_room():
+    if why := at.lack_of_room:
         raise EngineError(why, where=at.config.engine, advice="remove what fills the disk, or lower `images.keepFree`")
     return f"over {at.config.keep_free / 1e6:.0f} MB free"
 
@@ -220,14 +164,14 @@ def engine_limits(at: Checked) -> str:
 
 
 def images(at: Checked) -> str:
-    wanted = {service.image for app in at.desired.apps for service in app.services}
+    wanted = {service.image for app in at.rendering.desired.apps for service in app.services}
     if missing := sorted(image for image in wanted if listed_name(image) not in at.observed.images):
         raise Warned(f"not on the device: {', '.join(missing[:5])}", advice="they are pulled when they are needed")
     return f"{len(wanted)} on the device"
 
 
 def names(at: Checked) -> str:
-    wanted = {service.container_name for app in at.desired.apps if not app.adopt for service in app.services}
+    wanted = {service.container_name for app in at.rendering.desired.apps if not app.adopt for service in app.services}
     if taken := sorted(wanted & {one.name for one in at.observed.foreign}):
         told = f"taken by containers of somebody else: {', '.join(taken)}"
         raise EngineError(told, advice="rename or remove them, or say `x-adopt: true`")
@@ -242,7 +186,9 @@ def service(at: Checked) -> str:
         return "a reconciler is at work"
 
 
+# In an order in which what others need comes first.
 CHECKS: dict[str, Callable[[Checked], str]] = {
+    "settings": settings,
     "identity": identity,
     "allowed-signers": allowed_signers,
     "state-folder": state_folder,
@@ -261,15 +207,21 @@ CHECKS: dict[str, Callable[[Checked], str]] = {
     "names": names,
     "service": service,
 }
-IDS = ("settings", *CHECKS)
+IDS = tuple(CHECKS)
 
 
-def check(path: Path, now: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """All checks, in an order in which what others need comes first."""
+def check(path: Path, only: Collection[str] = IDS, now: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """These checks, each as soon as it is done: some wait for a server."""
     at = Checked(path, now)
-    yield _found("settings", lambda: settings(at, path))
     for name, one in CHECKS.items():
-        yield _found(name, partial(one, at))
+        if name in only:
+            yield _found(name, partial(one, at))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Major and minor. What has none is built by somebody who knows better than a check."""
+    found = re.search(r"([0-9]+)\.([0-9]+)", version)
+    return (int(found[1]), int(found[2])) if found else (sys.maxsize,)
 
 
 def _found(name: str, act: Callable[[], str]) -> Finding:

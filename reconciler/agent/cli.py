@@ -162,9 +162,7 @@ def _check(options: argparse.Namespace) -> int:
         print("\n".join(IDS))
         return 0
     found = []
-    for finding in check(options.config):
-        if options.only and finding.id not in options.only:
-            continue
+    for finding in check(options.config, options.only or IDS):
         found.append(finding)
         if options.output == "text":
             # As they come: some wait for a server.

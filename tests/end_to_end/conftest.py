@@ -50,3 +50,12 @@ def story(
             yield told
         finally:
             told.clean()
+
+
+@pytest.fixture
+def running(story: Story) -> Story:
+    """A device that runs one app of a good commit."""
+    story.app("web", "one")
+    story.push("The good version")
+    story.converge()
+    return story

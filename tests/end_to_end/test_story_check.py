@@ -13,15 +13,6 @@ from reconciler.agent.check import IDS
 pytestmark = pytest.mark.docker
 
 
-@pytest.fixture
-def running(story: Story) -> Story:
-    """A device that runs one app of a good commit."""
-    story.app("web", "one")
-    story.push("The good version")
-    story.converge()
-    return story
-
-
 def check(story: Story, *arguments: str, code: int = 0) -> dict[str, dict[str, str]]:
     """Findings by id."""
     done = story.device.reconciler("check", "-o", "json", *arguments)

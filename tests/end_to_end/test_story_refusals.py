@@ -11,15 +11,6 @@ from lab.operator import Operator
 pytestmark = pytest.mark.docker
 
 
-@pytest.fixture
-def running(story: Story) -> Story:
-    """A device that runs one app of a good commit."""
-    story.app("web", "one")
-    story.push("The good version")
-    story.converge()
-    return story
-
-
 def test_an_unsigned_commit(running: Story) -> None:
     running.app("web", "two")
     refused(running, running.push("Unsigned", sign=False), "UNSIGNED")

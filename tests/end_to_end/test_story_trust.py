@@ -8,15 +8,6 @@ from story import Story
 pytestmark = pytest.mark.docker
 
 
-@pytest.fixture
-def running(story: Story) -> Story:
-    """A device that runs one app of a good commit."""
-    story.app("web", "one")
-    story.push("The good version")
-    story.converge()
-    return story
-
-
 def trust(story: Story, *arguments: str, code: int = 0) -> str:
     done = story.device.reconciler("trust", *arguments)
     assert done.returncode == code, done.stderr
