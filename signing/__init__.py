@@ -4,6 +4,7 @@ from signing.allowed_signers import AllowedSigner, AllowedSigners
 from signing.chain import Admitted, admit_chain, follow_chain
 from signing.commits import CommitSignature, SignedObject, sign_commit, split_commit, verify_commit
 from signing.errors import ChainError, SignatureError, UnableToCheck
+from signing.identity import identified
 from signing.keyfile import load_signer, write_new_key
 from signing.keys import PublicKey
 from signing.merges import History
@@ -26,6 +27,7 @@ __all__ = [
     "UnableToCheck",
     "admit_chain",
     "follow_chain",
+    "identified",
     "load_signer",
     "sign_commit",
     "split_commit",

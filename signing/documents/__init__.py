@@ -1,0 +1,92 @@
+"""Signed documents: the policy, releases, and notes that a release is still the newest. Bytes in, verdicts out."""
+
+from signing.documents.branch import (
+    DEFAULT_BRANCH,
+    FRESHNESS_FILE,
+    LISTING_FILE,
+    POLICY_FILE,
+    RELEASE_FILE,
+    SIGNERS_FILE,
+    Branch,
+    PolicyFiles,
+    freshness_folder,
+    policy_folder,
+    release_folder,
+    signature_file,
+)
+from signing.documents.changes import Step, Steps, check_changes, check_paths
+from signing.documents.fields import MAX_DOCUMENT, NAME, SHA256, moment_text, write_document
+from signing.documents.follow import Contents, Followed, ReleaseJudge, anchored, follow_policies, taken
+from signing.documents.freshness import NAMESPACE as FRESHNESS_NAMESPACE
+from signing.documents.freshness import FreshnessNote, judge_freshness
+from signing.documents.listing import MAX_LISTING, NOTHING, Entry, Listing
+from signing.documents.policy import FRESHNESS, RELEASE, ROOT, Grant, Policy, succeed
+from signing.documents.policy import NAMESPACE as POLICY_NAMESPACE
+from signing.documents.quorum import Pending, Role, Voice, Voices, check_quorum, has_quorum, voices_of
+from signing.documents.release import NAMESPACE as RELEASE_NAMESPACE
+from signing.documents.release import (
+    Accepted,
+    Release,
+    check_agent,
+    check_content,
+    check_still_spoken,
+    judge_release,
+)
+
+__all__ = [
+    "DEFAULT_BRANCH",
+    "FRESHNESS",
+    "FRESHNESS_FILE",
+    "FRESHNESS_NAMESPACE",
+    "LISTING_FILE",
+    "MAX_DOCUMENT",
+    "MAX_LISTING",
+    "NAME",
+    "NOTHING",
+    "POLICY_FILE",
+    "POLICY_NAMESPACE",
+    "RELEASE",
+    "RELEASE_FILE",
+    "RELEASE_NAMESPACE",
+    "ROOT",
+    "SHA256",
+    "SIGNERS_FILE",
+    "Accepted",
+    "Branch",
+    "Contents",
+    "Entry",
+    "Followed",
+    "FreshnessNote",
+    "Grant",
+    "Listing",
+    "Pending",
+    "Policy",
+    "PolicyFiles",
+    "Release",
+    "ReleaseJudge",
+    "Role",
+    "Step",
+    "Steps",
+    "Voice",
+    "Voices",
+    "anchored",
+    "check_agent",
+    "check_changes",
+    "check_content",
+    "check_paths",
+    "check_quorum",
+    "check_still_spoken",
+    "follow_policies",
+    "freshness_folder",
+    "has_quorum",
+    "judge_freshness",
+    "judge_release",
+    "moment_text",
+    "policy_folder",
+    "release_folder",
+    "signature_file",
+    "succeed",
+    "taken",
+    "voices_of",
+    "write_document",
+]
