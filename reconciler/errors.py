@@ -180,7 +180,7 @@ class Untrusted(ReconcilerError):
 
     def __init__(self, code: str, message: str, *, commit: str, advice: str = "") -> None:
         self.code, self.commit = code, commit
-        super().__init__(f"{code}: {message}", where=f"commit {commit[:12]}", advice=advice)
+        super().__init__(f"{code}: {message}", where=f"commit {commit[:12]}" if commit else "", advice=advice)
 
 
 class PermissionDenied(ReconcilerError):

@@ -17,8 +17,11 @@ MAY_IMPORT = {
     "reconciler.planning": {"reconciler.errors", "reconciler.model"},
     "reconciler.repository": {"reconciler.errors", "reconciler.model", "reconciler.manifests"},
     "reconciler.terminal": {"reconciler.errors"},
+    # Both faces must judge releases by the very same look at Git.
+    "reconciler.documents": {"reconciler.errors", "reconciler.repository", "signing"},
     "reconciler.agent": {
         "reconciler",
+        "reconciler.documents",
         "reconciler.errors",
         "reconciler.model",
         "reconciler.manifests",
@@ -29,6 +32,7 @@ MAY_IMPORT = {
     },
     "reconciler.fleet": {
         "reconciler",
+        "reconciler.documents",
         "reconciler.errors",
         "reconciler.model",
         "reconciler.manifests",

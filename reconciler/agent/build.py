@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.agent.config import TAG, UNSAFE_HEAD, Config
+from reconciler.agent.commit_source import CommitSource, UnsafeSource
+from reconciler.agent.config import Config
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reconcile import Reconciler
+from reconciler.agent.release_source import ReleaseSource
 from reconciler.agent.source import Source
 from reconciler.agent.tag_source import TagSource
 from reconciler.errors import ConfigError, PermissionDenied
@@ -24,7 +26,7 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
     branch = StatusBranch(config.state / "repository.git", config.remote, config.status_branch)
     return Reconciler(
         config,
-        _source(config, mirror, journal),
+        make_source(config, mirror, journal),
         mirror,
         engine,
         journal,
@@ -32,19 +34,20 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
     )
 
 
-def _source(config: Config, mirror: Mirror, journal: Journal) -> Source:
+def make_source(config: Config, mirror: Mirror, journal: Journal) -> Source:
+    """Where this device's orders come from, by its mode of trust."""
     trust = config.trust
-    if trust.mode == TAG:
-        return TagSource(mirror, journal, trust.allowed_signers, trust.tag_prefix)
-    is_unsafe = trust.mode == UNSAFE_HEAD
-    return Source(
-        mirror,
-        journal,
-        trust.allowed_signers,
-        trust.anchor,
-        is_unsafe=is_unsafe,
-        recomputes=trust.recomputes_merges,
-    )
+    match trust.mode:
+        case "release":
+            return ReleaseSource(mirror, journal, trust.anchor, trust.channel, trust.releases)
+        case "tag":
+            return TagSource(mirror, journal, trust.allowed_signers, trust.tag_prefix)
+        case "unsafe-head":
+            return UnsafeSource(mirror, journal)
+        case _:
+            return CommitSource(
+                mirror, journal, trust.allowed_signers, trust.anchor, recomputes=trust.recomputes_merges
+            )
 
 
 def docker_engine(config: Config, sleep: Callable[[float], None] = time.sleep) -> DockerEngine:

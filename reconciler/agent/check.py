@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from reconciler.agent.build import load_identity
+from reconciler.agent.build import load_identity, make_source
 from reconciler.agent.checked import Checked, Skipped, Warned
-from reconciler.agent.config import TAG, load_config
+from reconciler.agent.config import RELEASE, TAG, load_config
 from reconciler.agent.disk import complaint, free_bytes, free_inodes, is_volatile
 from reconciler.agent.files import write_atomically
-from reconciler.agent.source import load_signers
+from reconciler.agent.source import known_signers
 from reconciler.errors import ConfigError, EngineError, ManifestError, ReconcilerError, StateError, StateInUse
 from reconciler.model.image import listed_name
 from reconciler.repository import may_write, newest, version
@@ -50,11 +50,8 @@ def identity(at: Checked) -> str:
 
 
 def allowed_signers(at: Checked) -> str:
-    path = at.config.trust.allowed_signers
-    try:
-        signers = load_signers(path).by_blob.values()
-    except SignatureError as error:
-        raise ConfigError(str(error), where=str(path), advice="mend it on this device") from error
+    known = known_signers(at.config.trust, at.journal)
+    path, signers = known.source, known.by_blob.values()
     now = datetime.fromtimestamp(at.now(), UTC)
     ends = [(one.principal, one.valid_before) for one in signers if one.valid_before is not None]
     over = [name for name, end in ends if end < now]
@@ -112,7 +109,8 @@ def git(at: Checked) -> str:
 def remote(at: Checked) -> str:
     """One ref is asked for, over the same way as a fetch."""
     trust = at.config.trust
-    ref = f"refs/tags/{trust.tag_prefix}*" if trust.mode == TAG else f"refs/heads/{at.config.branch}"
+    branch = trust.releases if trust.mode == RELEASE else at.config.branch
+    ref = f"refs/tags/{trust.tag_prefix}*" if trust.mode == TAG else f"refs/heads/{branch}"
     return f"{at.config.remote.url} {ref} {newest(at.config.remote, ref)[:12]}"
 
 
@@ -138,7 +136,9 @@ def device_file(at: Checked) -> str:
 
 
 def rendering(at: Checked) -> str:
-    rendered = at.fleet.admit(at.rendering, at.config.allow, os.path.realpath)
+    source = make_source(at.config, at.mirror, at.journal)
+    admission = source.admission(at.config.device, at.config.allow)
+    rendered = at.fleet.admit(at.rendering, admission, os.path.realpath)
     if rendered.problems:
         raise ManifestError(rendered.problems[:1])
     return f"{len(rendered.desired.apps)} apps"

@@ -22,13 +22,14 @@ from reconciler.manifests import (
 )
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
 from reconciler.repository import Remote, check_branch
+from signing.documents import DEFAULT_BRANCH, NAME, SHA256
 
 DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
 # Below this, a fleet polls its Git server to death for nothing: a nudge (SIGHUP) is faster than any poll.
 MIN_INTERVAL_SECONDS = 1.0
-TAG, UNSAFE_HEAD = "tag", "unsafe-head"
-TRUST_MODES = ("commits", TAG, UNSAFE_HEAD)
-_TRUST_KEYS = ("mode", "allowedSigners", "anchor", "merges", "tags")
+TAG, RELEASE, UNSAFE_HEAD = "tag", "release", "unsafe-head"
+TRUST_MODES = ("commits", RELEASE, TAG, UNSAFE_HEAD)
+_TRUST_KEYS = ("mode", "allowedSigners", "anchor", "merges", "tags", "channel", "releases")
 _TAG_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,98}|")
 # Logs, databases and the next report need room as well.
 KEEP_FREE = 512 * 1024 * 1024
@@ -38,7 +39,7 @@ _LONGEST_HEARTBEAT = 7 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class TrustSettings:
-    """Whom the device obeys: by which mode, by whose keys, from which commit on."""
+    """Whom the device obeys: by which mode, by whose keys, from which commit or policy on."""
 
     mode: str
     allowed_signers: Path
@@ -47,6 +48,9 @@ class TrustSettings:
     recomputes_merges: bool = True
     # In mode `tag`: what tags begin with; a version follows.
     tag_prefix: str = "v"
+    # In mode `release`: whose releases, and the branch on which they lie. The anchor is the digest of a policy.
+    channel: str = "main"
+    releases: str = DEFAULT_BRANCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +144,22 @@ def _reporting(remote: Node, status: Node, problems: Problems) -> tuple[list[str
     return branches, heartbeat
 
 
-def _anchor(trust: Node, problems: Problems) -> str:
+def _anchor(trust: Node, mode: str, problems: Problems) -> str:
     anchor = _text(trust, "anchor", "", problems)
-    if anchor and not is_commit_id(anchor):
-        problems.add(trust.entries["anchor"].place, f"`anchor` {anchor!r} is no commit id", "write all of its digits")
+    place = trust.entries.get("anchor", trust).place
+    if mode == RELEASE and not SHA256.fullmatch(anchor):
+        told = "`anchor` is not the digest of a policy" if anchor else "mode release needs an `anchor`"
+        problems.add(place, told, "write the 64 digits that `fleet policy show` prints")
+    elif mode != RELEASE and anchor and not is_commit_id(anchor):
+        problems.add(place, f"`anchor` {anchor!r} is no commit id", "write all of its digits")
     return anchor
+
+
+def _channel(trust: Node, problems: Problems) -> str:
+    channel = _text(trust, "channel", "main", problems)
+    if not NAME.fullmatch(channel):
+        problems.add(trust.entries["channel"].place, f"`channel` {channel!r} is no name", "use letters and digits")
+    return channel
 
 
 def _keep_free(images: Node, problems: Problems) -> int:
@@ -153,12 +168,15 @@ def _keep_free(images: Node, problems: Problems) -> int:
 
 
 def _trust(trust: Node, folder: Path, problems: Problems) -> TrustSettings:
+    mode = _mode(trust, problems)
     return TrustSettings(
-        mode=_mode(trust, problems),
+        mode=mode,
         allowed_signers=_path(trust, "allowedSigners", folder, problems) or folder / "allowed_signers",
-        anchor=_anchor(trust, problems),
+        anchor=_anchor(trust, mode, problems),
         recomputes_merges=_recomputes(trust, problems),
         tag_prefix=_tag_prefix(trust, problems),
+        channel=_channel(trust, problems),
+        releases=check_branch(_text(trust, "releases", DEFAULT_BRANCH, problems)),
     )
 
 

@@ -20,6 +20,7 @@ from reconciler.agent.files import write_atomically
 from reconciler.errors import PermissionDenied, StateError, StateInUse
 from reconciler.model import App, Report
 from reconciler.model.codec import canonical, from_json
+from signing.documents import Accepted
 
 log = logging.getLogger("reconciler")
 
@@ -27,15 +28,16 @@ Value = TypeVar("Value")
 
 # Failed digests that are remembered for a device: enough for every app to fail many times, and small on disk.
 MAX_FAILED = 100
-# Says that this device has trusted something before.
-_ESTABLISHED = "trust-established"
+# What was trusted, and beside each the file which says that there was something before.
+_MARKERS = {"trusted.json": "trust-established", "releases.json": "releases-established"}
 
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
     """The commit that this device obeys; it never accepts one that does not follow it.
 
-    `tag` and `tag_id` are those of the signed tag that named it, in mode `tag`.
+    `tag` and `tag_id` are those of the signed tag that named it, in mode `tag`; in mode `release`, CHANNEL/SEQ and the
+    digest of the envelope.
     """
 
     commit: str
@@ -43,6 +45,23 @@ class Trusted:
     fingerprint: str
     tag: str = ""
     tag_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTrust:
+    """In mode `release`: the policy in force with its keys, and what was accepted by it. Nothing of it ever goes back.
+
+    Moments are seconds since 1970. It is `time_floor` or later, whatever the clock says; until `fresh_until`, the
+    release `fresh_seq` is the newest, by a note of `note_issued`.
+    """
+
+    policy: str
+    signers: str
+    time_floor: float = 0.0
+    accepted: Accepted | None = None
+    note_issued: float = 0.0
+    fresh_until: float = 0.0
+    fresh_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,24 +154,38 @@ class Journal:
     @property
     def trusted(self) -> Trusted | None:
         """What is obeyed. Raises StateError when it is gone: without it, an older commit would be accepted again."""
-        trusted = self._load("trusted.json", Trusted)
-        marker = self.folder / _ESTABLISHED
-        if trusted is None and marker.exists():
-            advice = f"put it back; or, to trust anew what the settings say, remove {marker}"
-            raise StateError(
-                "TRUST_STATE: what was trusted is gone", where=str(self.folder / "trusted.json"), advice=advice
-            )
-        return trusted
+        return self._remembered("trusted.json", Trusted)
 
     def write_trusted(self, trusted: Trusted) -> None:
-        self._store("trusted.json", trusted)
-        if not (self.folder / _ESTABLISHED).exists():
-            write_atomically(self.folder / _ESTABLISHED, b"")
+        self._establish("trusted.json", trusted)
+
+    @property
+    def release_trust(self) -> ReleaseTrust | None:
+        """What mode `release` goes by. Raises StateError when it is gone, for the same reason."""
+        return self._remembered("releases.json", ReleaseTrust)
+
+    def write_release_trust(self, trust: ReleaseTrust) -> None:
+        self._establish("releases.json", trust)
 
     def forget_trusted(self) -> None:
         """Trust anew, by somebody's word on this device. The marker goes last: a power cut never trusts by itself."""
-        for name in ("trusted.json", _ESTABLISHED):
+        for name in _MARKERS:
             (self.folder / name).unlink(missing_ok=True)
+        for marker in _MARKERS.values():
+            (self.folder / marker).unlink(missing_ok=True)
+
+    def _remembered(self, name: str, kind: type[Value]) -> Value | None:
+        value = self._load(name, kind)
+        marker = self.folder / _MARKERS[name]
+        if value is None and marker.exists():
+            advice = "put it back; or, to trust anew what the settings say, `reconciler trust reset`"
+            raise StateError("TRUST_STATE: what was trusted is gone", where=str(self.folder / name), advice=advice)
+        return value
+
+    def _establish(self, name: str, value: object) -> None:
+        self._store(name, value)
+        if not (self.folder / _MARKERS[name]).exists():
+            write_atomically(self.folder / _MARKERS[name], b"")
 
     @property
     def memory(self) -> Memory:

@@ -28,7 +28,7 @@ from reconciler.errors import (
     ServiceFailed,
     StateError,
 )
-from reconciler.manifests import FleetFiles, is_admitted
+from reconciler.manifests import Admission, FleetFiles, is_admitted
 from reconciler.model import App, DesiredState, Fact, Report, Revision, Versions
 from reconciler.planning import EmptyDesiredState, Plan, make_plan
 from reconciler.repository import Mirror
@@ -159,7 +159,7 @@ class Reconciler:
         try:
             files = self._mirror.files(trusted.commit, self._config.device)
             fleet = FleetFiles(files)
-            rendering = fleet.admit(fleet.render(self._config.device), self._config.allow, os.path.realpath)
+            rendering = fleet.admit(fleet.render(self._config.device), self._admission(), os.path.realpath)
         except ManifestError as error:
             return Rendered(None, error.problems, error)
         except ReconcilerError as error:
@@ -168,7 +168,10 @@ class Reconciler:
         return Rendered(rendering.desired, rendering.problems, broken)
 
     def _is_allowed(self, app: App) -> bool:
-        return is_admitted(app, self._config.allow, os.path.realpath)
+        return is_admitted(app, self._admission(), os.path.realpath)
+
+    def _admission(self) -> Admission:
+        return self._source.admission(self._config.device, self._config.allow)
 
     def _converge(
         self, rendered: Rendered, revision: str, now: float, *, collects: bool

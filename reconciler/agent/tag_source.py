@@ -23,8 +23,8 @@ class TagSource(Source):
     """Fetches tags, tries the highest versions first, and never goes below the one that is obeyed."""
 
     def __init__(self, mirror: Mirror, journal: Journal, allowed_signers: Path, prefix: str) -> None:
-        super().__init__(mirror, journal, allowed_signers, "")
-        self.prefix = prefix
+        super().__init__(mirror, journal)
+        self._allowed_signers, self.prefix = allowed_signers, prefix
 
     def _tip(self, *, fetch: bool) -> Revision:
         """The highest version there is, whoever tagged it. Raises UnknownRevision without one."""
@@ -38,7 +38,7 @@ class TagSource(Source):
         name = max(versions, key=lambda one: versions[one])
         return Revision(name, tags[name][0])
 
-    def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime) -> Obtained:
+    def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime, *, keeps: bool) -> Obtained:
         fresh = Fact("Fresh", True, "Fetched", "")
         newest, refusal = self._newest(trusted, now)
         if refusal is None:

@@ -3,12 +3,12 @@
 import argparse
 import json
 
-from reconciler.agent.config import TAG, Config, is_commit_id
+from reconciler.agent.config import RELEASE, TAG, Config, is_commit_id
 from reconciler.agent.journal import Journal, Trusted
-from reconciler.agent.source import load_signers
+from reconciler.agent.source import known_signers
 from reconciler.errors import ConfigError, ReconcilerError, StateError
 from reconciler.terminal import printable
-from signing import AllowedSigner, SignatureError
+from signing import AllowedSigner
 
 RESET_BY = "reset on this device"
 
@@ -16,12 +16,8 @@ RESET_BY = "reset on this device"
 def show(config: Config, journal: Journal, options: argparse.Namespace) -> int:
     """Print the mode, what is trusted by whom, and the keys. Raises StateError when what was trusted is gone."""
     trusted = journal.trusted
-    try:
-        keys = sorted(load_signers(config.trust.allowed_signers).by_blob.values(), key=lambda one: one.principal)
-    except SignatureError as error:
-        raise ConfigError(
-            str(error), where=str(config.trust.allowed_signers), advice="mend it on this device"
-        ) from error
+    known = known_signers(config.trust, journal)
+    keys = sorted(known.by_blob.values(), key=lambda one: one.principal)
     if options.output == "json":
         print(json.dumps(_plain(config, trusted, keys), indent=2))
         return 0
@@ -32,7 +28,7 @@ def show(config: Config, journal: Journal, options: argparse.Namespace) -> int:
         f"anchor     {config.trust.anchor or 'none'}",
         f"trusted    {_trusted(trusted)}",
         *([f"by         {printable(by)}"] if by else []),
-        f"keys       {config.trust.allowed_signers}",
+        f"keys       {known.source}",
         *(f"  {key.principal:<30} {key.key.fingerprint} {_validity(key)}".rstrip() for key in keys),
     ]
     print("\n".join(lines))
@@ -41,6 +37,8 @@ def show(config: Config, journal: Journal, options: argparse.Namespace) -> int:
 
 def reset(config: Config, journal: Journal, options: argparse.Namespace) -> int:
     """Forget what is trusted, or trust this commit from now on. Raises StateInUse while the agent is at work."""
+    if options.to and config.trust.mode == RELEASE:
+        raise ConfigError("`--to` is for commits, and this device obeys releases", advice="set `trust.anchor`")
     if options.to and not is_commit_id(options.to):
         raise ConfigError(f"`--to` {options.to!r} is no commit id", advice="write all of its digits")
     with journal.locked():
@@ -66,13 +64,15 @@ def _mode(config: Config) -> str:
     trust = config.trust
     if trust.mode == TAG:
         return f"{TAG}, of {trust.tag_prefix}VERSION"
+    if trust.mode == RELEASE:
+        return f"{RELEASE}, of channel {trust.channel}"
     return f"{trust.mode}, merges: {'recompute' if trust.recomputes_merges else 'signed'}"
 
 
 def _trusted(trusted: Trusted | None) -> str:
     if trusted is None:
         return "nothing yet"
-    return f"{trusted.commit} (tag {trusted.tag})" if trusted.tag else trusted.commit
+    return f"{trusted.commit} ({trusted.tag})" if trusted.tag else trusted.commit
 
 
 def _validity(key: AllowedSigner) -> str:

@@ -9,6 +9,7 @@ from reconciler.fleet import commands as run
 from reconciler.fleet.explain_commands import blame, explain
 from reconciler.fleet.imports.command import configure
 from reconciler.fleet.plan_command import plan
+from reconciler.fleet.trust_parsers import add_policy, add_release
 from reconciler.fleet.verify import verify
 from reconciler.terminal import EXIT_CODES, new_parser, run_command
 
@@ -23,6 +24,8 @@ Works on a fleet repository, from a desk or in CI.
   fleet plan BASE..HEAD      what a change would do, on every device, and why
   fleet status               what the devices report
   fleet verify BASE..HEAD    would a device follow these commits?
+  fleet release sign         say that devices shall have a commit, in mode `release`
+  fleet policy sign          say who may say what, in mode `release`
   fleet import compose FILE  take over Compose files, or `iotedge` deployments
 """
 
@@ -51,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     configure(commands.add_parser("import", help="apps and layers out of Compose files and Azure IoT Edge deployments"))
     _status_parser(commands.add_parser("status", help="what the devices report, each checked by its signature"))
     _verify_parser(commands.add_parser("verify", help="would a device follow these commits, or obey this tag?"))
+    add_release(commands)
+    add_policy(commands)
     return parser
 
 

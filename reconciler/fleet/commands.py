@@ -81,7 +81,7 @@ def status(options: argparse.Namespace) -> int:
     files = FleetFiles(desk.worktree())
     branch = files.fleet.status_branch
     try:
-        name = desk.reports_ref(branch) if options.no_fetch else desk.fetch_reports(branch)
+        name = desk.remote_ref(branch) if options.no_fetch else desk.fetch(branch)
         found = read_reports(desk.git_dir, name)
     except UnknownRevision:
         found = []  # no device has reported yet, and each is shown as silent

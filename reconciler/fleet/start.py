@@ -1,9 +1,11 @@
 """`fleet init`: a new fleet repository that validates as it stands."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.errors import PermissionDenied, ReconcilerError
+from reconciler.fleet.policy_file import new_policy_file
+from reconciler.manifests import POLICY_FILE
 from reconciler.repository.desk import new_repository
 from signing import AllowedSigners, PublicKey, SignatureError
 
@@ -50,21 +52,28 @@ spec:
   # identity: ssh-ed25519 AAAA...   # the public half of the key that signs its reports
   variables: {PORT: "8080"}
 """
+# Commits, and in mode `release` policies and releases.
+_NAMESPACES = "git,policy.v1@fleet,release.v1@fleet"
 _SIGNERS = """\
-# Who may change this fleet, in OpenSSH's format: WHO namespaces="git" KEY
+# Who may change this fleet, in OpenSSH's format: WHO namespaces="..." KEY
 #   git config gpg.ssh.allowedSignersFile trust/allowed_signers
 # Put a copy onto each device (`trust.allowedSigners` of its settings): a device never believes this file.
 """
 
 
-def start_fleet(folder: Path, name: str, signers: Iterable[tuple[str, Path]]) -> list[str]:
-    """Write the files and `git init`; the paths that were written. Raises ReconcilerError when one is in the way."""
+def start_fleet(folder: Path, name: str, signers: Sequence[tuple[str, Path]]) -> list[str]:
+    """Write the files and `git init`; the paths that were written. Raises ReconcilerError when one is in the way.
+
+    With signers, there is a policy of which they are the people.
+    """
+    policy = {POLICY_FILE: new_policy_file(name, [who for who, _ in signers])} if signers else {}
     files = {
         "fleet.yaml": _FLEET.format(name=name),
         "apps/hello/compose.yaml": _COMPOSE,
         "layers/base/all.yaml": _LAYER,
         "devices/device-1.yaml": _DEVICE,
         "trust/allowed_signers": _SIGNERS + "".join(_signer(who, path) for who, path in signers),
+        **policy,
     }
     taken = [path for path in files if (folder / path).exists()]
     if taken:
@@ -86,7 +95,7 @@ def start_fleet(folder: Path, name: str, signers: Iterable[tuple[str, Path]]) ->
 
 def _signer(who: str, path: Path) -> str:
     try:
-        line = f'{who} namespaces="git" {PublicKey.parse(path.read_text().strip()).line}\n'
+        line = f'{who} namespaces="{_NAMESPACES}" {PublicKey.parse(path.read_text().strip()).line}\n'
         AllowedSigners.parse(line.encode(), "--signer")
     except (OSError, UnicodeDecodeError, SignatureError) as error:
         advice = "write WHO as an e-mail address, and give the .pub file of an SSH key"

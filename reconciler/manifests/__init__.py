@@ -1,6 +1,6 @@
 """From files to desired state. Pure: trees of bytes in, values out."""
 
-from reconciler.manifests.admission import CAPABILITIES, EVERYTHING, is_admitted, is_grant
+from reconciler.manifests.admission import CAPABILITIES, EVERYTHING, Admission, PolicyGrant, is_admitted, is_grant
 from reconciler.manifests.announced import check_documents
 from reconciler.manifests.compare import Comparison, Pair
 from reconciler.manifests.compose.text import to_compose
@@ -8,8 +8,9 @@ from reconciler.manifests.documents import Device, Fleet
 from reconciler.manifests.explain import Explanation, Setting
 from reconciler.manifests.fields import boolean, check_keys, integer, listed, mapping, seconds, size_in_bytes, text
 from reconciler.manifests.moves import Move, Moves
-from reconciler.manifests.node import Node, plain
+from reconciler.manifests.node import Node, Plain, plain
 from reconciler.manifests.parse import parse, to_yaml
+from reconciler.manifests.policy import POLICY_FILE, max_age_seconds, read_policy
 from reconciler.manifests.problems import Problems
 from reconciler.manifests.reasons import Reason
 from reconciler.manifests.render import FleetFiles, Rendering
@@ -19,6 +20,8 @@ from reconciler.manifests.tree import Tree, is_needed_by
 __all__ = [
     "CAPABILITIES",
     "EVERYTHING",
+    "POLICY_FILE",
+    "Admission",
     "Comparison",
     "Device",
     "Explanation",
@@ -28,6 +31,8 @@ __all__ = [
     "Moves",
     "Node",
     "Pair",
+    "Plain",
+    "PolicyGrant",
     "Problems",
     "Reason",
     "Rendering",
@@ -43,8 +48,10 @@ __all__ = [
     "json_schemas",
     "listed",
     "mapping",
+    "max_age_seconds",
     "parse",
     "plain",
+    "read_policy",
     "seconds",
     "size_in_bytes",
     "text",

@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from reconciler.model import App, Mount, Network, Service, Volume
 
@@ -98,6 +99,12 @@ class Need:
         return f"{self.capability}:{self.value}" if self.value else self.capability
 
     @property
+    def service(self) -> str:
+        """Whose need it is; empty for a network's or a volume's."""
+        parts = self.pointer.split("/")
+        return parts[2] if parts[1:2] == ["services"] else ""
+
+    @property
     def code(self) -> str:
         """The reason code of its refusal."""
         return f"ADMISSION_{self.capability.upper().replace('-', '_')}"
@@ -113,9 +120,65 @@ def is_granted(need: Need, grants: frozenset[str]) -> bool:
     return any(f"{need.value}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
-def is_admitted(app: App, grants: frozenset[str], real: RealPath = _as_written) -> bool:
-    """Is everything granted that the app asks for?"""
-    return all(is_granted(need, grants) for need in needs(app, real))
+@dataclass(frozen=True, slots=True)
+class PolicyGrant:
+    """What a signed policy lets services of apps have; `*` in a name stands for any part of it."""
+
+    capability: str
+    apps: tuple[str, ...]
+    services: tuple[str, ...]
+
+    def is_for(self, app: str, need: Need) -> bool:
+        return _is_one_of(app, self.apps) and ("*" in self.services or _is_one_of(need.service, self.services))
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What apps may have: what the device's settings allow; of that, only what a policy grants, where there is one."""
+
+    device: frozenset[str] = frozenset()
+    policy: tuple[PolicyGrant, ...] | None = None
+    # Must every image be named by its digest?
+    requires_digest: bool = False
+
+    def refusal(self, app: str, need: Need) -> tuple[str, str]:
+        """The code of a refusal and what to do about it; empty when the app may have it."""
+        if self.policy is not None:
+            granted = frozenset(grant.capability for grant in self.policy if grant.is_for(app, need))
+            if not is_granted(need, granted):
+                return need.code, "remove it, or have the policy grant it, and those sign the release who may"
+        if is_granted(need, self.device):
+            return "", ""
+        code = need.code if self.policy is None else "ADMISSION_CEILING"
+        return code, "remove it, or allow it in the settings of the device"
+
+
+def refusals(app: App, admission: Admission, real: RealPath = _as_written) -> Iterator[tuple[str, str, str]]:
+    """What the app asks for and may not have: the pointer that asks, what is refused, and what to do."""
+    for need in needs(app, real):
+        code, advice = admission.refusal(app.name, need)
+        if code:
+            through = f" through the link {need.link}" if need.link else ""
+            yield (
+                need.pointer,
+                f"{code}: the app `{app.name}` asks for `{need.grant}`{through} ({need.pointer})",
+                advice,
+            )
+    for service in app.services if admission.requires_digest else ():
+        if "@sha256:" not in service.image:
+            # Whoever moves the tag would change what runs.
+            pointer = f"/services/{service.name}/image"
+            what = f"IMAGE_TAG: the app `{app.name}` names {service.image} by a tag ({pointer})"
+            yield pointer, what, "write `@sha256:...` behind it: the policy asks for digests"
+
+
+def is_admitted(app: App, admission: Admission, real: RealPath = _as_written) -> bool:
+    """May it have everything that it asks for?"""
+    return not any(refusals(app, admission, real))
+
+
+def _is_one_of(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def is_grant(text: str) -> bool:

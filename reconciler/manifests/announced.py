@@ -1,4 +1,4 @@
-"""Policy, Rollout and Request: documents whose form stands, and is checked, before devices act on them.
+"""Rollout and Request: documents whose form stands, and is checked, before devices act on them.
 
 What is right is told as a note, so that nobody believes that a rollout holds devices back which do not know it.
 """
@@ -11,8 +11,9 @@ from reconciler.manifests.fields import scalar_text
 from reconciler.manifests.kinds import APP_NAME, KEY_OF_LABEL, NAME, SELECTOR, SERVICE_NAME, document
 from reconciler.manifests.node import Node
 from reconciler.manifests.parse import parse
+from reconciler.manifests.policy import check_policy
 from reconciler.manifests.problems import Problems
-from reconciler.manifests.shape import Choice, Demand, Either, Field, Fields, ListOf, MapOf, Text, Truth, Whole, check
+from reconciler.manifests.shape import Choice, Demand, Either, Field, Fields, ListOf, Text, Whole, check
 from reconciler.manifests.tree import Tree, manifests_under
 
 _PERCENT = Text(r"(100|[1-9]?[0-9])%", noun="percentage", advice="write a percentage such as `95%`")
@@ -29,59 +30,6 @@ _CRON = Text(
     advice="write minute, hour, day, month and weekday, such as `0 8 * * 1-5`",
 )
 _ZONE = Text(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", noun="time zone", advice="write one such as Europe/Berlin")
-_GLOB = Text(
-    r"[A-Za-z_.*?][A-Za-z0-9_.@+=,*?-]*(/[A-Za-z0-9_.@+=,*?-]+)*",
-    noun="pattern of paths",
-    advice="write one such as `devices/plant-7/**`",
-)
-_DEVICES = Text(r"[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?", noun="pattern of names", advice="write one such as `press-*`")
-_CAPABILITY = Text(
-    r"[a-z_]+(:[A-Za-z0-9_./*-]+)?", noun="capability", advice="write a key of Compose, such as `privileged`"
-)
-_FINGERPRINT = Text(
-    r"SHA256:[A-Za-z0-9+/]{43}", noun="fingerprint", advice="write what `ssh-keygen -l` shows: `SHA256:` and 43 letters"
-)
-_PRINCIPAL = Text(r"[A-Za-z_][^\s,*?!]*", noun="principal", advice="write one as it stands in allowed_signers")
-
-_ROLE = Fields(
-    "a role",
-    {
-        "principals": Field(ListOf(_PRINCIPAL, least=1, unique=True), "Who has the role.", "list at least one"),
-        "threshold": Field(Whole(1, 100), "How many of them must sign.", "write how many must sign"),
-    },
-)
-_GRANT = Fields(
-    "a grant",
-    {
-        "capability": Field(_CAPABILITY, "What may be used.", "write a key of Compose, such as `privileged`"),
-        "devices": Field(ListOf(_DEVICES, least=1), "On which devices, by name; `*` stands for any part of one."),
-        "apps": Field(ListOf(APP_NAME, least=1), "By which apps."),
-        "services": Field(ListOf(SERVICE_NAME, least=1), "By which services of them."),
-    },
-)
-_PATHS = Fields(
-    "a path",
-    {
-        "match": Field(_GLOB, "The paths that this is about; the first that matches counts.", "write a pattern"),
-        "roles": Field(ListOf(NAME, least=1, unique=True), "Who must sign a change of them.", "list at least one"),
-    },
-)
-_POLICY = Fields(
-    "`spec`",
-    {
-        "roles": Field(MapOf(_ROLE, NAME), "Who may sign, by the name of the role.", "write at least `root`"),
-        "paths": Field(ListOf(_PATHS, least=1), "Who may change what; a path without a match is denied.", "list them"),
-        "revoked": Field(ListOf(_FINGERPRINT, unique=True), "Keys that count no more."),
-        "images": Field(
-            Fields("`images`", {"requireDigest": Field(Truth(), "Refuse images that are named by a tag.")}, "images."),
-            "What images may be.",
-        ),
-        "admission": Field(
-            Fields("`admission`", {"grants": Field(ListOf(_GRANT), "What is opened, and for whom.")}, "admission."),
-            "What services may ask of a device.",
-        ),
-    },
-)
 
 _GATE = Fields(
     "`gate`",
@@ -171,16 +119,13 @@ _REQUEST = Fields(
     demands=_DEMANDS,
 )
 
-POLICY = document("Policy", _POLICY, needed="write `roles` and `paths`")
 ROLLOUT = document("Rollout", _ROLLOUT, needed="write `waves`")
 REQUEST = document("Request", _REQUEST, needed="write `action`, `selector`, `issued` and `expires`")
 
 
 def check_documents(tree: Tree) -> tuple[Problem, ...]:
-    """What is wrong in `trust/policy.yaml`, `rollouts/` and `requests/`; a note for each document that is right."""
-    problems = Problems()
-    if "trust/policy.yaml" in tree:
-        _check(tree, "trust/policy.yaml", POLICY, _policy_rules, problems)
+    """What is wrong in the policy, `rollouts/` and `requests/`; a note for each of these that nobody acts on yet."""
+    problems = check_policy(tree)
     for path in manifests_under(tree, "rollouts", problems):
         _check(tree, path, ROLLOUT, _rollout_rules, problems)
     for path in manifests_under(tree, "requests", problems):
@@ -202,26 +147,12 @@ def _check(tree: Tree, path: str, shape: Fields, rules: Rules, problems: Problem
     if not own:
         rules(node.entries["spec"].entries, own)
         name, kind = node.entries["metadata"].entries["name"], str(node.entries["kind"].value)
-        if kind != "Policy" and path.rpartition("/")[2] != f"{scalar_text(name)}.yaml":
+        if path.rpartition("/")[2] != f"{scalar_text(name)}.yaml":
             what = f"the {kind.lower()} is named `{scalar_text(name)}`"
             own.add(name.place, what, f"name the file {scalar_text(name)}.yaml")
         if not own:
             own.add(node.place, f"this version checks a {kind}, and does not act on it yet", "", ProblemKind.NOTE)
     problems.extend(own.found)
-
-
-def _policy_rules(spec: Mapping[str, Node], problems: Problems) -> None:
-    roles = spec["roles"].entries
-    for name, role in roles.items():
-        count, threshold = len(role.entries["principals"].elements), role.entries["threshold"]
-        if float(scalar_text(threshold)) > count:
-            what = f"the threshold of `{name}` is more than its principals ({count})"
-            problems.add(threshold.place, what, "nobody could reach it: lower it, or list more")
-    for path in spec["paths"].elements:
-        for role in path.entries["roles"].elements:
-            if scalar_text(role) not in roles:
-                known = ", ".join(roles) or "none"
-                problems.add(role.place, f"there is no role `{scalar_text(role)}`", f"roles are {known}")
 
 
 def _rollout_rules(spec: Mapping[str, Node], problems: Problems) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from reconciler.errors import ManifestError, Problem, UnknownDevice
-from reconciler.manifests.admission import RealPath, is_granted, needs
+from reconciler.manifests.admission import Admission, RealPath, refusals
 from reconciler.manifests.apps import Apps, remember
 from reconciler.manifests.documents import (
     Device,
@@ -163,21 +163,17 @@ class FleetFiles:
         wanted = self.wanted(name)
         return self.render_apps(wanted, wanted.apps)
 
-    def admit(self, rendering: Rendering, grants: frozenset[str], real: RealPath = str) -> Rendering:
-        """Without the apps that ask for more than is granted: they are untouched, and told with who asks.
+    def admit(self, rendering: Rendering, admission: Admission, real: RealPath = str) -> Rendering:
+        """Without the apps that ask for more than they may have: they are untouched, and told with who asks.
 
         `real` follows the links of the device, if this is one.
         """
         name, desired, refused = rendering.device.name, rendering.desired, Problems()
         denied: set[str] = set()
         for app in desired.apps:
-            for need in needs(app, real):
-                if not is_granted(need, grants):
-                    through = f" through the link {need.link}" if need.link else ""
-                    what = f"{need.code}: the app `{app.name}` asks for `{need.grant}`{through} ({need.pointer})"
-                    advice = "remove it, or allow it in the settings of the device"
-                    refused.add(self._asked_at(name, app.name, need.pointer), what, advice)
-                    denied.add(app.name)
+            for pointer, what, advice in refusals(app, admission, real):
+                refused.add(self._asked_at(name, app.name, pointer), what, advice)
+                denied.add(app.name)
         if not denied:
             return rendering
         admitted = tuple(app for app in desired.apps if app.name not in denied)

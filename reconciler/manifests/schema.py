@@ -2,8 +2,9 @@
 
 import re
 
-from reconciler.manifests.announced import POLICY, REQUEST, ROLLOUT
+from reconciler.manifests.announced import REQUEST, ROLLOUT
 from reconciler.manifests.kinds import DEVICE, FLEET, LAYER
+from reconciler.manifests.policy import POLICY
 from reconciler.manifests.shape import Anything, Choice, Either, Fields, ListOf, MapOf, Shape, Text, Truth, Whole
 
 Schema = dict[str, object]
@@ -12,7 +13,7 @@ _DOCUMENTS = {
     "Fleet": (FLEET, "fleet.yaml: the fleet's name, and the order in which its layers apply."),
     "Layer": (LAYER, "layers/TIER/NAME.yaml: what the devices that it selects run, and how they differ."),
     "Device": (DEVICE, "devices/**/NAME.yaml: one device."),
-    "Policy": (POLICY, "trust/policy.yaml: who may change what. Checked, and not acted on yet."),
+    "Policy": (POLICY, "trust/policy.yaml: who may say what. Devices obey what is made of it and signed."),
     "Rollout": (ROLLOUT, "rollouts/NAME.yaml: in which order devices move. Checked, and not acted on yet."),
     "Request": (REQUEST, "requests/NAME.yaml: one command for devices. Checked, and not acted on yet."),
 }

@@ -3,11 +3,12 @@
 `Desk` is imported from `reconciler.repository.desk`, because it needs GitPython, which devices do not have.
 """
 
+from reconciler.repository.commits import Author
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import ObjectTooBig, TreeRefused
 from reconciler.repository.probe import may_write, newest, version
 from reconciler.repository.remote import Remote, check_branch
-from reconciler.repository.status_branch import Author, FoundReport, StatusBranch, read_reports, report_path
+from reconciler.repository.status_branch import FoundReport, StatusBranch, read_reports, report_path
 from reconciler.repository.store import Store
 
 __all__ = [

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import git
 
-from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
+from reconciler.errors import GitError, PushRejected, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree
 from reconciler.repository.blame import Blames
+from reconciler.repository.commits import Author
 from reconciler.repository.git import Git, complaint
 from reconciler.repository.objects import MAX_FILE_BYTES, check_path, read_tree, resolve
 
+# What git says of a push on top of something that is not the newest.
+_BEHIND = ("non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref")
 _FOLDERS = ("apps", "layers", "devices", "trust", "rollouts", "requests")
 
 
@@ -83,15 +86,18 @@ class Desk:
         names = (name.removeprefix(prefix) for name in listed.split("\0") if name.startswith(prefix) and name)
         return sorted(name for name in set(names) if (self.folder / name).is_symlink() or (self.folder / name).exists())
 
-    def reports_ref(self, branch: str) -> str:
-        """Where the clone keeps the status branch: as a remote's, or as its own where there is no remote."""
+    def remote_ref(self, branch: str) -> str:
+        """Where the clone keeps a branch of its remote; its own branch, where there is no remote."""
         repository = self._repository
         return f"refs/remotes/{repository.remotes[0].name}/{branch}" if repository.remotes else f"refs/heads/{branch}"
 
-    def fetch_reports(self, branch: str) -> str:
-        """Fetch the status branch from the clone's remote; the name of where it is. Raises RemoteUnavailable."""
+    def fetch(self, branch: str) -> str:
+        """Fetch a branch from the clone's remote; the name of where it is.
+
+        Raises RemoteUnavailable, or UnknownRevision when the remote has no such branch.
+        """
         repository = self._repository
-        name = self.reports_ref(branch)
+        name = self.remote_ref(branch)
         if not repository.remotes:
             return name
         remote = repository.remotes[0]
@@ -100,11 +106,41 @@ class Desk:
         except git.GitCommandError as error:
             told = complaint(str(error.stderr).encode())
             if "couldn't find remote ref" in str(error.stderr):
-                raise UnknownRevision(
-                    f"no branch `{branch}` yet", where=remote.url, advice="no device has reported"
-                ) from error
-            raise RemoteUnavailable(f"cannot fetch the reports: {told}", where=remote.url) from error
+                raise UnknownRevision(f"no branch `{branch}` yet", where=remote.url) from error
+            raise RemoteUnavailable(f"cannot fetch `{branch}`: {told}", where=remote.url) from error
         return name
+
+    def push(self, branch: str) -> None:
+        """Push a branch of the clone to its remote, if it has one. Raises PushRejected, RemoteUnavailable."""
+        repository = self._repository
+        if not repository.remotes:
+            return
+        remote = repository.remotes[0]
+        try:
+            repository.git.push("--quiet", remote.name, f"refs/heads/{branch}:refs/heads/{branch}")
+        except git.GitCommandError as error:
+            told = complaint(str(error.stderr).encode())
+            if any(word in str(error.stderr) for word in _BEHIND):
+                raise PushRejected("somebody else pushed first", where=remote.url) from error
+            raise RemoteUnavailable(f"cannot push `{branch}`: {told}", where=remote.url) from error
+
+    def author(self) -> Author:
+        """Who works here, by the clone's settings, now. Raises GitError when nobody told git."""
+        try:
+            ident = self._repository.git.var("GIT_COMMITTER_IDENT")
+        except git.GitCommandError as error:
+            advice = "say `git config user.name` and `user.email`"
+            raise GitError("git does not know who you are", advice=advice) from error
+        name, _, rest = ident.rpartition(" <")
+        email, seconds, _ = rest.replace(">", "").rsplit(" ", 2)
+        return Author(name, email, int(seconds))
+
+    def setting(self, name: str) -> str:
+        """A setting of git's, such as `user.signingKey`; empty when it is not set."""
+        try:
+            return str(self._repository.git.config("--get", name)).strip()
+        except git.GitCommandError:
+            return ""
 
 
 def new_repository(folder: Path, branch: str = "main") -> None:

@@ -1,7 +1,8 @@
 """The device's copy of the fleet repository: bare, fetched by exact refspec, never checked out."""
 
 import contextlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
@@ -16,6 +17,7 @@ from reconciler.repository.store import FETCHED_TAGS, Store
 MAX_CHAIN = 10_000
 # A fleet of 10,000 devices has some megabytes. A server that sends more than this would fill the disk.
 MAX_FETCH = 512 * 1024 * 1024
+_MISSING = re.compile(r"couldn't find remote ref refs/heads/([^ ]+)")
 # What git says when it may not write more.
 _OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ")
 
@@ -45,23 +47,24 @@ class Mirror(Store):
         super().__init__(git_dir)
         self._remote, self._branch = remote, check_branch(branch)
         self._max_fetch = max_fetch
-        self._ref = f"refs/reconciler/{branch}"
 
-    def fetch(self) -> Revision:
-        """Fetch the branch, and say where it is now. Raises RemoteUnavailable, or UnknownRevision without it.
+    def fetch(self, *more: str) -> Revision:
+        """Fetch the branch and more of them, and say where it is now. Raises RemoteUnavailable, or UnknownRevision.
 
         A store that a power cut damaged, or that has another object format than the server's, is made anew.
         """
-        self._mend(lambda: fetch(self._fetching(), self._remote, self._branch, self._ref))
+        wanted = {branch: _ref(branch) for branch in (self._branch, *map(check_branch, more))}
+        self._mend(lambda: fetch(self._fetching(), self._remote, wanted))
         return self.seen()
 
     def fetch_tags(self, prefix: str) -> None:
         """Fetch the tags whose names begin so, and forget those that are gone. Raises as `fetch` does."""
         self._mend(lambda: fetch_tags(self._fetching(), self._remote, prefix, FETCHED_TAGS))
 
-    def seen(self) -> Revision:
-        """Where the branch was at the last fetch. Raises UnknownRevision."""
-        return Revision(self._branch, resolve(Git(self._git_dir), self._ref))
+    def seen(self, branch: str = "") -> Revision:
+        """Where the branch, or another one, was at the last fetch. Raises UnknownRevision."""
+        name = branch or self._branch
+        return Revision(name, resolve(Git(self._git_dir), _ref(name)))
 
     def _fetching(self) -> Git:
         return fetching(self._git_dir, self._remote, self._max_fetch)
@@ -101,29 +104,33 @@ def fetching(git_dir: Path, remote: Remote, most: int = MAX_FETCH) -> Git:
 
 def fetch_tags(git: Git, remote: Remote, prefix: str, under: str) -> None:
     """Fetch tags by a prefix into refs under this folder, and remove those that are gone. Raises as `fetch`."""
-    told = _fetched(git, remote, f"+refs/tags/{prefix}*:{under}/{prefix}*", "--prune")
+    told = _fetched(git, remote, [f"+refs/tags/{prefix}*:{under}/{prefix}*"], "--prune")
     if told:
         raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")
 
 
-def fetch(git: Git, remote: Remote, branch: str, ref: str) -> None:
-    """Fetch one branch into one ref, whatever was there.
+def fetch(git: Git, remote: Remote, wanted: Mapping[str, str]) -> None:
+    """Fetch branches, each into a ref, whatever was there.
 
     Raises RemoteUnavailable, UnknownRevision, or GitError with FETCH_TOO_BIG for more than git may write.
     """
-    told = _fetched(git, remote, f"+refs/heads/{branch}:{ref}")
-    if "couldn't find remote ref" in told:
-        raise UnknownRevision(
-            f"no branch `{branch}`", where=remote.url, advice="push it, or set `branch` to one that is"
-        )
+    told = _fetched(git, remote, [f"+refs/heads/{branch}:{ref}" for branch, ref in wanted.items()])
+    if missing := _MISSING.search(told):
+        told = f"no branch `{missing[1]}`"
+        raise UnknownRevision(told, where=remote.url, advice="push it, or set `branch` to one that is")
     if told:
         raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")
 
 
-def _fetched(git: Git, remote: Remote, refspec: str, *more: str) -> str:
+def _ref(branch: str) -> str:
+    """Where a branch of the server is kept here."""
+    return f"refs/reconciler/{branch}"
+
+
+def _fetched(git: Git, remote: Remote, refspecs: Sequence[str], *more: str) -> str:
     """Fetch; what git complains of, or nothing."""
     flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc", *more)
-    code, _, err = git.attempt("fetch", *flags, "--end-of-options", remote.url, refspec)
+    code, _, err = git.attempt("fetch", *flags, "--end-of-options", remote.url, *refspecs)
     if code == 0:
         return ""
     sweep(git.git_dir)

@@ -1,7 +1,9 @@
 """Reads commits and trees out of an object store, as bytes, without a worktree. Everything in them is hostile."""
 
+import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from reconciler.errors import GitError, UnknownRevision
 from reconciler.repository.git import Git
@@ -10,6 +12,8 @@ from reconciler.repository.git import Git
 MAX_FILES = 50_000
 MAX_FILE_BYTES = 1024 * 1024
 MAX_TREE_BYTES = 64 * 1024 * 1024
+# What is held in memory while digests are made.
+_AT_ONCE = 4 * 1024 * 1024
 
 # No path that a file system, a terminal or a shell could take for something else (security model, T16).
 _NAME = re.compile(r"[A-Za-z0-9_.@+=,-]{1,100}")
@@ -62,12 +66,12 @@ def named_under(git: Git, under: str, limit: int) -> dict[str, tuple[str, str]]:
 class ObjectTooBig(GitError):
     """An object over the limit, which was not read."""
 
-    def __init__(self, object_id: str, size: int) -> None:
+    def __init__(self, object_id: str, size: int, most: int) -> None:
         self.object_id = object_id
-        super().__init__(f"OBJ_TOO_BIG: object {object_id[:12]} has {size} bytes, more than {MAX_FILE_BYTES}")
+        super().__init__(f"OBJ_TOO_BIG: object {object_id[:12]} has {size} bytes, more than {most}")
 
 
-def read_objects(git: Git, ids: Iterable[str], kind: str) -> list[bytes]:
+def read_objects(git: Git, ids: Iterable[str], kind: str, most: int = MAX_FILE_BYTES) -> list[bytes]:
     """The content of each object, in order. Sizes are asked first, so that nothing huge is ever read.
 
     Raises GitError for a missing one, ObjectTooBig.
@@ -78,8 +82,8 @@ def read_objects(git: Git, ids: Iterable[str], kind: str) -> list[bytes]:
     for one, line in zip(wanted, git.run("cat-file", "--batch-check", stdin=asked).decode().splitlines(), strict=True):
         size = _size(git, one, line, kind)
         total += size
-        if size > MAX_FILE_BYTES or total > MAX_TREE_BYTES:
-            raise ObjectTooBig(one, size)
+        if size > most or total > MAX_TREE_BYTES:
+            raise ObjectTooBig(one, size, most)
     out = git.run("cat-file", "--batch", stdin=asked)
     contents, position = [], 0
     for one in wanted:
@@ -97,21 +101,63 @@ def _size(git: Git, one: str, line: str, kind: str) -> int:
     return int(parts[2])
 
 
-def read_tree(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
-    """The wanted files of a commit. The whole tree must pass the gate. Raises TreeRefused."""
+class File(NamedTuple):
+    """A file of a commit, which passed the gate. `size` is in bytes."""
+
+    mode: str
+    blob: str
+    size: int
+    path: str
+
+
+def files_of(git: Git, commit: str) -> list[File]:
+    """All files of a commit. The whole tree must pass the gate. Raises TreeRefused."""
     if not _OBJECT_ID.fullmatch(commit):
         raise UnknownRevision(f"{commit!r} is no commit id")
-    chosen: dict[str, str] = {}
+    return list(_gate(git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)))
+
+
+def read_files(git: Git, files: Iterable[File], most: int = MAX_FILE_BYTES) -> dict[str, bytes]:
+    """Their contents by path. Raises TreeRefused for more than `most` bytes in one, or too many in all."""
+    chosen = list(files)
     total = 0
-    for path, blob, size in _gate(git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)):
-        if wanted(path):
-            if size > MAX_FILE_BYTES:
-                raise TreeRefused("OBJ_TOO_BIG", f"the file has {size} bytes, more than {MAX_FILE_BYTES}", path)
-            total += size
-            chosen[path] = blob
+    for file in chosen:
+        if file.size > most:
+            raise TreeRefused("OBJ_TOO_BIG", f"the file has {file.size} bytes, more than {most}", file.path)
+        total += file.size
         if total > MAX_TREE_BYTES:
-            raise TreeRefused("TREE_BYTES", f"the files have over {MAX_TREE_BYTES} bytes together", path)
-    return dict(zip(chosen, read_objects(git, chosen.values(), "blob"), strict=True)) if chosen else {}
+            raise TreeRefused("TREE_BYTES", f"the files have over {MAX_TREE_BYTES} bytes together", file.path)
+    contents = read_objects(git, [file.blob for file in chosen], "blob", most) if chosen else []
+    return dict(zip([file.path for file in chosen], contents, strict=True))
+
+
+def read_tree(git: Git, commit: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """The wanted files of a commit. The whole tree must pass the gate. Raises TreeRefused."""
+    return read_files(git, (file for file in files_of(git, commit) if wanted(file.path)))
+
+
+def digests(git: Git, files: Iterable[File]) -> Iterator[tuple[File, str]]:
+    """Each file with the SHA-256 of its content, in hex, a few megabytes at a time. Raises TreeRefused."""
+    total = 0
+    for part in _parts(files):
+        total += sum(file.size for file in part)
+        if total > MAX_TREE_BYTES:
+            raise TreeRefused("TREE_BYTES", f"the files have over {MAX_TREE_BYTES} bytes together", part[-1].path)
+        contents = read_files(git, part)
+        yield from ((file, hashlib.sha256(contents[file.path]).hexdigest()) for file in part)
+
+
+def _parts(files: Iterable[File]) -> Iterator[list[File]]:
+    part: list[File] = []
+    size = 0
+    for file in files:
+        if part and size + file.size > _AT_ONCE:
+            yield part
+            part, size = [], 0
+        part.append(file)
+        size += file.size
+    if part:
+        yield part
 
 
 def check_path(path: str) -> None:
@@ -121,8 +167,8 @@ def check_path(path: str) -> None:
             raise TreeRefused("PATH_CHARS", "a path with characters that not every device can hold", path)
 
 
-def _gate(listing: bytes) -> Iterable[tuple[str, str, int]]:
-    """Path, blob id and size of every file, after mode and name were looked at."""
+def _gate(listing: bytes) -> Iterator[File]:
+    """Every file, after mode and name were looked at."""
     lines = listing.split(b"\0")[:-1]
     if len(lines) > MAX_FILES:
         raise TreeRefused("TREE_FILES", f"the tree has over {MAX_FILES} files", "/")
@@ -137,4 +183,4 @@ def _gate(listing: bytes) -> Iterable[tuple[str, str, int]]:
         check_path(path)
         if twins.setdefault(path.lower(), path) != path:
             raise TreeRefused("PATH_CHARS", f"differs from {twins[path.lower()]} only in case", path)
-        yield path, blob, int(size)
+        yield File(mode, blob, int(size), path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reconciler.errors import GitError, PushRejected, RemoteUnavailable, UnknownRevision
 from reconciler.model import MAX_REPORT_BYTES
+from reconciler.repository.commits import Author, Sign, commit_files
 from reconciler.repository.git import Git, complaint, init_bare
 from reconciler.repository.mirror import fetch, fetching
 from reconciler.repository.objects import read_objects, resolve
@@ -14,27 +15,11 @@ from reconciler.repository.remote import Remote, check_branch
 
 # Devices that report in the same second race for the branch; the next pass tries again anyway.
 ATTEMPTS = 5
-_EMPTY_TREE_LISTING = b""
-
-Sign = Callable[[bytes], bytes]
 
 
 def report_path(device: str) -> str:
     """Where a device's report is on the status branch."""
     return f"devices/{device}/status.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who commits a report, and when, in seconds since 1970."""
-
-    name: str
-    email: str
-    time: int
-
-    @property
-    def ident(self) -> str:
-        return f"{self.name} <{self.email}> {self.time} +0000"
 
 
 class StatusBranch:
@@ -48,7 +33,8 @@ class StatusBranch:
         """Commit this report on top of the branch and push it; the commit's id. Raises RemoteUnavailable."""
         init_bare(self._git_dir)
         for attempt in range(ATTEMPTS):
-            commit = self._commit(self._tip(), device, content, message, author, sign)
+            files = {report_path(device): content}
+            commit = commit_files(Git(self._git_dir), self._tip(), files, message, author, sign)
             try:
                 self._push(commit)
             except PushRejected:
@@ -64,19 +50,10 @@ class StatusBranch:
 
     def _tip(self) -> str | None:
         try:
-            fetch(fetching(self._git_dir, self._remote), self._remote, self._branch, self._ref)
+            fetch(fetching(self._git_dir, self._remote), self._remote, {self._branch: self._ref})
         except UnknownRevision:
             return None
         return resolve(Git(self._git_dir), self._ref)
-
-    def _commit(self, parent: str | None, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
-        git = Git(self._git_dir)
-        blob = git.run("hash-object", "-w", "--stdin", stdin=content).decode().strip()
-        tree = _put(git, parent, report_path(device).split("/"), blob)
-        lines = [f"tree {tree}", *([f"parent {parent}"] if parent else [])]
-        lines += [f"author {author.ident}", f"committer {author.ident}", "", message, ""]
-        raw = sign("\n".join(lines).encode())
-        return git.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=raw).decode().strip()
 
     def _push(self, commit: str) -> None:
         git = Git(self._git_dir, self._remote.options())
@@ -91,24 +68,6 @@ class StatusBranch:
         raise RemoteUnavailable(
             f"cannot push the report: {complaint(err)}", where=self._remote.url, advice="it is kept, and tried again"
         )
-
-
-def _put(git: Git, parent: str | None, path: list[str], blob: str) -> str:
-    """The tree of the parent with one file set; its id."""
-    folders = ["/".join(path[:depth]) for depth in range(len(path))]
-    child, mode, kind = blob, "100644", "blob"
-    for folder, name in reversed(list(zip(folders, path, strict=True))):
-        listing = _listing(git, f"{parent}:{folder}") if parent else _EMPTY_TREE_LISTING
-        kept = [line for line in listing.split(b"\0") if line and line.partition(b"\t")[2] != name.encode()]
-        entries = [*kept, f"{mode} {kind} {child}\t{name}".encode()]
-        child = git.run("mktree", "-z", stdin=b"".join(entry + b"\0" for entry in entries)).decode().strip()
-        mode, kind = "040000", "tree"
-    return child
-
-
-def _listing(git: Git, tree: str) -> bytes:
-    code, out, _ = git.attempt("ls-tree", "-z", "--end-of-options", tree)
-    return out if code == 0 else _EMPTY_TREE_LISTING
 
 
 @dataclass(frozen=True, slots=True)

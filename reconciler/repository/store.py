@@ -1,10 +1,23 @@
 """An object store as those see it who judge commits: raw objects, chains, and what git makes of a merge."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.errors import GitError
+from reconciler.manifests import Tree
 from reconciler.repository.git import Git
-from reconciler.repository.objects import brought_in, first_parents, named_under, read_objects, resolve
+from reconciler.repository.objects import (
+    MAX_FILE_BYTES,
+    File,
+    brought_in,
+    digests,
+    files_of,
+    first_parents,
+    named_under,
+    read_files,
+    read_objects,
+    resolve,
+)
 
 # More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
 MAX_CHAIN = 10_000
@@ -51,6 +64,19 @@ class Store:
         except GitError:
             return ""
         return out.decode().strip() if code == 0 else ""
+
+    def files_of(self, commit: str) -> list[File]:
+        """All files of a commit, unread. Raises TreeRefused."""
+        return files_of(Git(self._git_dir), commit)
+
+    def read_files(self, files: Iterable[File], most: int = MAX_FILE_BYTES) -> Tree:
+        """The contents of some of them, none of over `most` bytes. Raises TreeRefused."""
+        return read_files(Git(self._git_dir), files, most)
+
+    def digests(self, commit: str) -> list[tuple[File, str]]:
+        """Every file of a commit with the SHA-256 of its content, in hex. Raises TreeRefused."""
+        git = Git(self._git_dir)
+        return list(digests(git, files_of(git, commit)))
 
     def tags(self, folder: str = FETCHED_TAGS) -> dict[str, tuple[str, str]]:
         """The tags in this folder of refs, by name: the id of what each names, and that object's type."""

@@ -8,7 +8,7 @@ from doc_pages import DOCS, ROOT, fenced, quoted, rows, section, text_of
 from one_device import NO_SUCH_KEY, allowed_keys, encoded, rendered
 
 from reconciler.manifests import CAPABILITIES, EVERYTHING, FleetFiles, admission
-from reconciler.manifests.admission import Need, needs
+from reconciler.manifests.admission import Admission, Need, needs
 from reconciler.manifests.compose import app as compose
 from reconciler.manifests.compose import joins, resources
 from reconciler.manifests.compose import service as compose_service
@@ -149,6 +149,6 @@ def test_a_refusal_reads_as_it_is_told() -> None:
         "apps/vision/compose.yaml": "services: {camera: {image: i, volumes: ['/srv/vision:/data']}}",
     }
     files = FleetFiles(encoded(tree))
-    (problem,) = files.admit(files.render("d"), frozenset()).problems
+    (problem,) = files.admit(files.render("d"), Admission()).problems
     (example,) = [block for block in fenced(DOCS / "concepts/admission.md", "text") if "ADMISSION" in block]
     assert str(problem).split(" ", 1)[1] == " ".join(example.split()).split(" ", 1)[1]

@@ -58,9 +58,11 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def arguments(parser: argparse.ArgumentParser) -> set[str]:
-    """The positional arguments, as the help names them, in capitals."""
+    """The positional arguments, as the help names them, in capitals; also of commands below."""
+    nested = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction) and a.dest != "command"]
+    below = (arguments(one) for action in nested for one in dict(action.choices).values())
     named = [action for action in parser._actions if not action.option_strings and action.dest != "command"]
-    return {str(action.metavar or action.dest).upper() for action in named}
+    return {str(action.metavar or action.dest).upper() for action in named}.union(*below)
 
 
 PARSERS = {

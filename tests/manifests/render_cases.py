@@ -30,7 +30,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.manifests import FleetFiles, Rendering
+from reconciler.manifests import Admission, FleetFiles, Rendering
 
 FOLDER = Path(__file__).parent.parent / "cases" / "render"
 STANDARD = {
@@ -92,7 +92,7 @@ def rendering_of(case: Case) -> Rendering:
     """What the device would run: with grants, as the device admits it."""
     files = FleetFiles(case.tree)
     rendering = files.render(case.device)
-    return files.admit(rendering, frozenset(case.fields["allow"])) if "allow" in case.fields else rendering
+    return files.admit(rendering, Admission(frozenset(case.fields["allow"]))) if "allow" in case.fields else rendering
 
 
 def _text(path: str, text: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from render_cases import STANDARD, tree_of
 
 from reconciler.errors import ProblemKind
-from reconciler.manifests import CAPABILITIES, EVERYTHING, FleetFiles, Rendering, is_grant
+from reconciler.manifests import CAPABILITIES, EVERYTHING, Admission, FleetFiles, Rendering, is_grant
 from reconciler.manifests.admission import Need, is_granted, needs
 from reconciler.model import App, DeviceMapping, Mount, Service
 
@@ -108,7 +108,7 @@ def admitted(files: dict[str, str], *grants: str) -> Rendering:
     fleet = FleetFiles(tree_of({**STANDARD, "layers/base/all.yaml": LAYER, **BAKERY, **files}))
     rendering = fleet.render("press")
     assert rendering.problems == ()
-    return fleet.admit(rendering, frozenset(grants))
+    return fleet.admit(rendering, Admission(frozenset(grants)))
 
 
 def check_refused(rendering: Rendering, told: str) -> None:
@@ -200,6 +200,6 @@ def test_where_a_link_leads_must_be_granted_as_well() -> None:
     def real(path: str) -> str:
         return links.get(path, path)
 
-    (problem,) = fleet.admit(rendering, frozenset({"bind:/srv"}), real).problems
+    (problem,) = fleet.admit(rendering, Admission(frozenset({"bind:/srv"})), real).problems
     assert "ADMISSION_BIND: the app `shop` asks for `bind:/etc` through the link /srv/data/x" in str(problem)
-    assert not fleet.admit(rendering, frozenset({"bind:/srv", "bind:/etc"}), real).problems
+    assert not fleet.admit(rendering, Admission(frozenset({"bind:/srv", "bind:/etc"})), real).problems

@@ -13,8 +13,9 @@ from render_cases import read_cases
 
 from reconciler.errors import ManifestError
 from reconciler.manifests import Node, json_schemas, parse, plain
-from reconciler.manifests.announced import POLICY, REQUEST, ROLLOUT
+from reconciler.manifests.announced import REQUEST, ROLLOUT
 from reconciler.manifests.kinds import DEVICE, FLEET, LAYER
+from reconciler.manifests.policy import POLICY
 from reconciler.manifests.shape import has_shape
 
 SHAPES = {"Fleet": FLEET, "Layer": LAYER, "Device": DEVICE, "Policy": POLICY, "Rollout": ROLLOUT, "Request": REQUEST}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.errors import ManifestError, Problem, ReconcilerError
 from reconciler.fleet.validate import validate
-from reconciler.manifests import FleetFiles, Tree, plain
+from reconciler.manifests import Admission, FleetFiles, Tree, plain
 
 # A device that every layer without a selector selects, for fleets that have no devices yet.
 _DEVICE = "a-device-that-is-not-there"
@@ -74,7 +74,7 @@ def _rendered(tree: Tree, files: Mapping[str, bytes], app: NewApp, variables: Ma
     }
     fleet = FleetFiles(probe)
     # As a device judges it whose own settings allow nothing.
-    found = fleet.admit(fleet.render(_DEVICE), frozenset()).problems
+    found = fleet.admit(fleet.render(_DEVICE), Admission()).problems
     return [Problem(app.layer, p.what, p.advice, p.kind) if p.where.startswith(path) else p for p in found]
 
 

@@ -1,0 +1,189 @@
+"""Mode `release`: the newest release that a quorum has signed, by a policy which moves only by quorums itself."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import reconciler
+from reconciler.agent.journal import Journal, ReleaseTrust, Trusted
+from reconciler.agent.source import Obtained, Source, told_of
+from reconciler.documents import Contents, branch_of
+from reconciler.errors import Untrusted
+from reconciler.manifests import Admission, PolicyGrant
+from reconciler.model import Fact, Revision
+from reconciler.repository import Mirror
+from signing import SignatureError
+from signing.documents import (
+    Accepted,
+    Branch,
+    Followed,
+    Policy,
+    PolicyFiles,
+    ReleaseJudge,
+    Voices,
+    anchored,
+    follow_policies,
+    judge_freshness,
+)
+
+_ADVICE = "say `fleet release verify` in a clone; what is obeyed stays as it is"
+_SLACK = timedelta(hours=1)
+
+
+class ReleaseSource(Source):
+    """Fetches the branch of documents beside the commits, and never goes below what it accepted."""
+
+    def __init__(self, mirror: Mirror, journal: Journal, anchor: str, channel: str, branch: str) -> None:
+        super().__init__(mirror, journal)
+        self._anchor, self.channel, self._branch = anchor, channel, branch
+
+    def admission(self, device: str, allowed: frozenset[str]) -> Admission:
+        """What those who signed the release that is obeyed have granted, as far as the device allows it."""
+        state = self._journal.release_trust
+        if state is None or state.accepted is None:
+            return Admission(allowed, ())
+        policy = Policy.parse(state.policy.encode(), state.signers.encode())
+        granted = policy.granted(device, Voices(state.accepted.voices))
+        grants = tuple(PolicyGrant(one.capability, one.apps, one.services) for one in granted)
+        return Admission(allowed, grants, policy.requires_digest)
+
+    def _tip(self, *, fetch: bool) -> Revision:
+        if fetch:
+            self._mirror.fetch(self._branch)
+        return self._mirror.seen(self._branch)
+
+    def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime, *, keeps: bool) -> Obtained:
+        try:
+            branch = branch_of(self._mirror, tip.commit)
+            held = self._held(branch, keeps)
+            policy, refused, waiting = self._policy(branch, held)
+            note_refused = _hear_note(branch, policy, self.channel, held)
+            floor = datetime.fromtimestamp(held.state.time_floor, UTC)
+            followed = self._newest(branch, policy, held, max(now, floor))
+        except SignatureError as error:
+            return self._told(str(tip), trusted, [str(error)], error, Fact("Fresh", True, "Fetched", ""), tip)
+        newest = _as_trusted(held.state.accepted) or trusted
+        refusal = refused or followed.refusal
+        words = [str(refusal)] if refusal else []
+        words += [word for word in (waiting, followed.pending) if word]
+        return self._told(
+            _highest(branch, self.channel, tip), newest, words, refusal,
+            _fresh(held.state, policy, now, note_refused), tip,
+        )  # fmt: skip
+
+    def _held(self, branch: Branch, keeps: bool) -> "_Held":
+        """What is remembered; the anchor, for a device that remembers nothing."""
+        state = self._journal.release_trust
+        if state is not None:
+            return _Held(self._journal, keeps, state)
+        policy, files = anchored(branch, self._anchor)
+        text, signers = _texts(files)
+        held = _Held(self._journal, keeps, ReleaseTrust(text, signers))
+        held.put(replace(held.state, time_floor=policy.issued.timestamp()))
+        return held
+
+    def _policy(self, branch: Branch, held: "_Held") -> tuple[Policy, SignatureError | None, str]:
+        """The newest policy, why not the next, and what it waits for."""
+        policy = Policy.parse(held.state.policy.encode(), held.state.signers.encode())
+
+        def keep(newer: Policy, files: PolicyFiles) -> None:
+            text, signers = _texts(files)
+            floor = max(held.state.time_floor, newer.issued.timestamp())
+            held.put(replace(held.state, policy=text, signers=signers, time_floor=floor))
+
+        return follow_policies(branch, policy, keep)
+
+    def _newest(self, branch: Branch, policy: Policy, held: "_Held", now: datetime) -> Followed:
+        accepted = held.state.accepted
+        if accepted is not None and accepted.channel != self.channel:
+            # Somebody on this device moved it to another channel, whose numbers are others.
+            accepted = None
+        rule = policy.freshness
+        if rule is not None and rule.refuses_new and now.timestamp() > held.state.fresh_until:
+            return Followed(accepted, SignatureError("STALE", "nothing new is obeyed without a freshness note"))
+        judge = ReleaseJudge(branch, Contents(self._mirror), policy, self.channel, reconciler.__version__, now)
+        followed = judge.newest(accepted)
+        if followed.accepted is not None:
+            floor = max(held.state.time_floor, followed.accepted.issued)
+            held.put(replace(held.state, accepted=followed.accepted, time_floor=floor))
+        return followed
+
+    def _told(
+        self,
+        seen: str,
+        trusted: Trusted | None,
+        words: list[str],
+        refusal: SignatureError | None,
+        fresh: Fact,
+        tip: Revision,
+    ) -> Obtained:
+        message = "; ".join([*words, told_of(trusted)])
+        if refusal is None:
+            return Obtained(seen, trusted, (Fact("Trusted", True, "Verified", message), fresh))
+        error = Untrusted(refusal.code, refusal.message, commit=tip.commit, advice=_ADVICE)
+        return Obtained(seen, trusted, (Fact("Trusted", False, refusal.code, message), fresh), (error,))
+
+
+class _Held:
+    """What is remembered. Each change is on the disk before anything is done with it."""
+
+    def __init__(self, journal: Journal, keeps: bool, state: ReleaseTrust) -> None:
+        self._journal, self._keeps, self.state = journal, keeps, state
+
+    def put(self, state: ReleaseTrust) -> None:
+        if state != self.state and self._keeps:
+            self._journal.write_release_trust(state)
+        self.state = state
+
+
+def _texts(files: PolicyFiles) -> tuple[str, str]:
+    """The policy and its keys as text; both were read as UTF-8 before."""
+    return files.raw.decode(), files.signers.decode()
+
+
+def _hear_note(branch: Branch, policy: Policy, channel: str, held: _Held) -> SignatureError | None:
+    """Take in the freshness note, if it is newer than the last one: a replayed one says nothing. Why not, if so."""
+    found = branch.freshness(channel) if policy.freshness is not None else None
+    if found is None:
+        return None
+    try:
+        note = judge_freshness(*found, policy, channel)
+    except SignatureError as error:
+        return error
+    issued = note.issued.timestamp()
+    if issued > held.state.note_issued:
+        # A stolen key of this role must not turn all clocks to the end of time: no further than the policy counts.
+        floor = max(held.state.time_floor, min(issued, policy.expires.timestamp()))
+        newer = replace(held.state, note_issued=issued, fresh_until=note.expires.timestamp(), time_floor=floor)
+        held.put(replace(newer, fresh_seq=note.seq))
+    return None
+
+
+def _fresh(state: ReleaseTrust, policy: Policy, clock: datetime, note: SignatureError | None) -> Fact:
+    """Is what was fetched known to be the newest?"""
+    floor = datetime.fromtimestamp(state.time_floor, UTC)
+    if clock < floor - _SLACK:
+        told = f"this device's clock says {clock:%Y-%m-%dT%H:%MZ}, but it is {floor:%Y-%m-%dT%H:%MZ} or later"
+        return Fact("Fresh", False, "CLOCK_SKEW", told)
+    if policy.freshness is None:
+        return Fact("Fresh", True, "Fetched", "")
+    if max(clock, floor).timestamp() > state.fresh_until:
+        until = datetime.fromtimestamp(state.fresh_until, UTC)
+        told = f"nobody says that this is the newest, since {until:%Y-%m-%dT%H:%MZ}" if state.fresh_until else "no note"
+        return Fact("Fresh", False, note.code if note else "STALE", f"{told}; {note.message}" if note else told)
+    if state.accepted is None or state.accepted.seq < state.fresh_seq:
+        return Fact("Fresh", False, "STALE", f"release {state.fresh_seq} is out, and does not reach this device")
+    return Fact("Fresh", True, "Fetched", "")
+
+
+def _as_trusted(accepted: Accepted | None) -> Trusted | None:
+    """What is obeyed, as all other rooms know it."""
+    if accepted is None:
+        return None
+    people = ", ".join(sorted({voice.principal for voice in accepted.voices}))
+    return Trusted(accepted.commit, people, "", accepted.name, accepted.sha256)
+
+
+def _highest(branch: Branch, channel: str, tip: Revision) -> str:
+    """The highest release there is, whoever signed it, at this commit of the branch of documents."""
+    seqs = branch.seqs(channel)
+    return str(Revision(f"{channel}/{seqs[-1]}", tip.commit)) if seqs else str(tip)

@@ -1,0 +1,58 @@
+"""The object store as those see it who judge releases: what both faces must read in the very same way."""
+
+from collections.abc import Iterable, Mapping
+
+from reconciler.errors import GitError
+from reconciler.repository import ObjectTooBig, Store, TreeRefused
+from signing import SignatureError, identified
+from signing.documents import MAX_LISTING, Branch, Entry, Listing
+
+
+class Contents:
+    """The commits of a store. Everything that cannot be read is a SignatureError: it must not hide what is good."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def tree(self, commit: str) -> str:
+        """The id of its tree, out of bytes that have the commit's id."""
+        try:
+            return identified(commit, self._store.commit(commit)).tree
+        except GitError as error:
+            told = f"its commit {commit[:12]} is not on the fleet's branch; push it"
+            raise SignatureError("COMMIT_MISSING", told) from error
+
+    def listing(self, commit: str) -> Listing:
+        """Every file of it, by the digest of its content."""
+        self.tree(commit)
+        try:
+            files = self._store.digests(commit)
+        except (TreeRefused, ObjectTooBig) as error:
+            raise _refused(error) from error
+        except GitError as error:
+            raise SignatureError("COMMIT_MISSING", f"its files cannot be read: {error}") from error
+        return Listing({file.path: Entry(file.mode, sha256, file.size) for file, sha256 in files})
+
+
+def branch_of(store: Store, commit: str) -> Branch:
+    """The documents of this commit. Raises SignatureError for a tree that no device reads."""
+    try:
+        files = {file.path: file for file in store.files_of(commit)}
+    except TreeRefused as error:
+        raise _refused(error) from error
+
+    def read(paths: Iterable[str]) -> Mapping[str, bytes]:
+        try:
+            return store.read_files([files[path] for path in paths], MAX_LISTING)
+        except (TreeRefused, ObjectTooBig) as error:
+            raise _refused(error) from error
+        except GitError as error:
+            raise SignatureError("DOC_JSON", f"a document cannot be read: {error}") from error
+
+    return Branch(frozenset(files), read)
+
+
+def _refused(error: TreeRefused | ObjectTooBig) -> SignatureError:
+    code = error.code if isinstance(error, TreeRefused) else "OBJ_TOO_BIG"
+    told = f"{error.where}: {error.what}" if error.where else error.what
+    return SignatureError(code, told.replace(f"{code}: ", ""))

@@ -1,0 +1,144 @@
+"""The branch of documents of an operator's clone: what is on it, by the eyes of a device, and how to add to it."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import reconciler
+from reconciler.documents import Contents, branch_of
+from reconciler.errors import UnknownRevision, Untrusted
+from reconciler.repository import Store
+from reconciler.repository.desk import Desk
+from reconciler.repository.shared_branch import SharedBranch
+from signing import SignatureError
+from signing.documents import (
+    MAX_LISTING,
+    RELEASE,
+    RELEASE_NAMESPACE,
+    Branch,
+    Policy,
+    Release,
+    ReleaseJudge,
+    Role,
+    Step,
+    Voices,
+    follow_policies,
+    has_quorum,
+    voices_of,
+)
+
+_BEGIN = "begin it with `fleet policy propose`"
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The clone, its branch of documents, and the policy in force there."""
+
+    desk: Desk
+    store: Store
+    shared: SharedBranch
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> "Releases":
+        """Of the folder of the command line; fetched before, unless it says not to."""
+        desk = Desk(options.folder)
+        shared = SharedBranch(desk, options.branch, MAX_LISTING)
+        if not options.no_fetch:
+            shared.fetch()
+        return cls(desk, Store(desk.git_dir), shared)
+
+    @property
+    def branch(self) -> Branch:
+        """What is on it now. Raises UnknownRevision when nobody has begun it."""
+        try:
+            tip = self.shared.tip
+        except UnknownRevision as error:
+            raise UnknownRevision(f"no branch `{self.shared.name}` yet", advice=_BEGIN) from error
+        with untrusted():
+            return branch_of(self.store, tip)
+
+    @property
+    def contents(self) -> Contents:
+        return Contents(self.store)
+
+    def policies(self, branch: Branch) -> "Policies":
+        """The policies from the first that is there. Raises Untrusted."""
+        with untrusted():
+            return _policies(branch)
+
+    def judge(self, branch: Branch, policy: Policy, channel: str) -> ReleaseJudge:
+        """A device's judgement, now."""
+        return ReleaseJudge(branch, self.contents, policy, channel, reconciler.__version__, datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The anchor's digest, the policy in force, why not the next one, and what it waits for."""
+
+    anchor: str
+    in_force: Policy
+    refusal: SignatureError | None
+    waits: str
+
+
+def _policies(branch: Branch) -> Policies:
+    versions = branch.versions()
+    files = branch.policy(versions[0]) if versions else None
+    if files is None:
+        raise SignatureError("POLICY_ANCHOR", "no policy on the branch; " + _BEGIN)
+    first = Policy.parse(files.raw, files.signers)
+    policy, refusal, waits = follow_policies(branch, first, lambda policy, files: None)
+    return Policies(first.sha256, policy, refusal, waits)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A release as it lies on the branch, and who has signed it as of the day that it was made."""
+
+    step: Step
+    release: Release
+    voices: Voices
+
+    def is_signed(self, policy: Policy) -> bool:
+        return has_quorum(self.voices, policy.role(RELEASE))
+
+
+def find(branch: Branch, policy: Policy, channel: str, seq: int) -> Found:
+    """Raises SignatureError when there is none that can be read."""
+    step = branch.release(channel, seq)
+    if step is None:
+        raise SignatureError("NO_RELEASE", f"no release {channel}/{seq} on the branch")
+    release = Release.parse(step.raw)
+    signers, revoked = policy.signers, policy.revoked
+    return Found(
+        step, release, voices_of(step.raw, step.signatures, RELEASE_NAMESPACE, signers, revoked, release.issued)
+    )
+
+
+def newest_signed(branch: Branch, policy: Policy, channel: str, below: int) -> Found | None:
+    """The highest release under a number that its quorum has signed, expired or not."""
+    for seq in reversed([seq for seq in branch.seqs(channel) if seq < below]):
+        with suppress(SignatureError):
+            found = find(branch, policy, channel, seq)
+            if found.is_signed(policy):
+                return found
+    return None
+
+
+def missing(role: Role, people: Iterable[str]) -> str:
+    """Who could still sign for a role, for people; empty when nobody has to."""
+    signed = role.principals & set(people)
+    if len(signed) >= role.threshold:
+        return ""
+    return f"{role.threshold - len(signed)} more of {', '.join(sorted(role.principals - signed))}"
+
+
+@contextmanager
+def untrusted(commit: str = "") -> Iterator[None]:
+    """What signing refuses, as an error of ours."""
+    try:
+        yield
+    except SignatureError as error:
+        raise Untrusted(error.code, error.message, commit=commit) from error
