@@ -1,4 +1,4 @@
-"""reconciler: run, once, plan, status, trust, check. The only module of the agent that reads arguments."""
+"""reconciler: run, once, plan, status, import, trust, check. The only module of the agent that reads arguments."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from reconciler.agent.build import build, docker_engine
 from reconciler.agent.check import IDS, check
 from reconciler.agent.config import DEFAULT_PATH, load_config
 from reconciler.agent.journal import Journal
+from reconciler.agent.reconcile import Result
 from reconciler.agent.service import serve
 from reconciler.errors import StateError, StateInUse
 from reconciler.model import Report
@@ -26,6 +27,7 @@ Keeps this device equal to what a signed fleet repository says.
   reconciler once      one pass; says what it did
   reconciler plan      what a pass would do now; changes nothing
   reconciler status    what the last pass found, from this device alone
+  reconciler import    one pass, out of a bundle that somebody brought
   reconciler trust     whom this device obeys; lets it trust anew
   reconciler check     is this device fit to do its work?
 """
@@ -60,9 +62,22 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("-v", "--verbose", action="store_true", help="log each step to stderr")
         if name != "run":
             _add_output(command)
+    _add_import(commands)
     _add_trust(commands)
     _add_check(commands)
     return parser
+
+
+def _add_import(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = "one pass with a bundle for a server, by the same rules; stop the service first"
+    command = commands.add_parser("import", help=text, description=text)
+    command.add_argument("bundle", type=Path, metavar="BUNDLE", help="a file that `fleet bundle create` made")
+    command.add_argument(
+        "--report", type=Path, metavar="FILE", help="write this device's signed report to a bundle, to carry it back"
+    )
+    command.add_argument("-v", "--verbose", action="store_true", help="log each step to stderr")
+    _add_config(command)
+    _add_output(command)
 
 
 def _add_check(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -114,6 +129,21 @@ def _once(options: argparse.Namespace) -> int:
     journal = Journal(config.state)
     with journal.locked():
         result = build(config, journal, docker_engine(config)).reconcile()
+    return _told(result, options)
+
+
+def _import(options: argparse.Namespace) -> int:
+    config = load_config(options.config)
+    journal = Journal(config.state)
+    with journal.locked():
+        device = build(config, journal, docker_engine(config))
+        result = device.take(options.bundle)
+        if options.report is not None:
+            device.write_report(options.report)
+    return _told(result, options)
+
+
+def _told(result: Result, options: argparse.Namespace) -> int:
     if options.output == "json":
         print(json.dumps(to_plain(result.report), indent=2))
     else:
@@ -174,7 +204,15 @@ def _check(options: argparse.Namespace) -> int:
     return 1 if any(finding.verdict in bad for finding in found) else 0
 
 
-_COMMANDS = {"run": _run, "once": _once, "plan": _plan, "status": _status, "trust": _trust, "check": _check}
+_COMMANDS = {
+    "run": _run,
+    "once": _once,
+    "plan": _plan,
+    "status": _status,
+    "import": _import,
+    "trust": _trust,
+    "check": _check,
+}
 
 
 def _text(report: Report, is_sent: bool) -> str:

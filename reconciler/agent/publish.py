@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from reconciler.agent.journal import Journal, Reported
 from reconciler.errors import ReconcilerError
@@ -62,6 +63,14 @@ class Publisher:
         except ReconcilerError as error:
             return error
         return None
+
+    def write_bundle(self, path: Path, now: float) -> None:
+        """Write the newest report into a bundle; it counts as not sent, until a server has it. Raises GitError."""
+        recorded = self.previous
+        if recorded is not None:
+            report = recorded.report
+            author = Author(report.device, f"{report.device}@devices.invalid", int(now))
+            self._branch.carry(path, report.device, encode(report), _message(report), author, self._sign)
 
     def _sign(self, payload: bytes) -> bytes:
         return sign_commit(payload, self._signer)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import reconciler
 from reconciler.agent.config import Config
@@ -85,9 +86,13 @@ class Reconciler:
         unsent = self.send()
         return replace(result, errors=(*result.errors, unsent)) if unsent is not None else result
 
-    def obtain(self) -> Known:
+    def take(self, bundle: Path) -> Result:
+        """As `reconcile`, with a bundle for a server; the report waits for one."""
+        return self.converge(self.obtain(bundle), is_full=True)
+
+    def obtain(self, bundle: Path | None = None) -> Known:
         """Ask Git, and render what it says. Only this and `send` talk to the server; both are of one thread."""
-        obtained = self._source.obtain(self._clock())
+        obtained = self._source.obtain(self._clock(), bundle)
         known = Known(obtained, self._render(obtained.trusted))
         self._mirror.tidy()
         return known
@@ -110,6 +115,10 @@ class Reconciler:
     def send(self) -> ReconcilerError | None:
         """Push the report that was recorded, if any; the error when it has to wait."""
         return self._publisher.send(self._clock().timestamp())
+
+    def write_report(self, path: Path) -> None:
+        """The newest report, signed as ever, into a bundle that somebody carries back. Raises GitError."""
+        self._publisher.write_bundle(path, self._clock().timestamp())
 
     def _pass(self, obtained: Obtained, rendered: Rendered, now: datetime, *, collects: bool = False) -> Result:
         revision = self._revision(obtained.trusted)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import reconciler
 from reconciler.agent.journal import Journal, ReleaseTrust, Trusted
@@ -35,6 +36,9 @@ class ReleaseSource(Source):
     def __init__(self, mirror: Mirror, journal: Journal, anchor: str, channel: str, branch: str) -> None:
         super().__init__(mirror, journal)
         self._anchor, self.channel, self._branch = anchor, channel, branch
+
+    def take(self, bundle: Path) -> None:
+        self._mirror.take(bundle, self._branch)
 
     def admission(self, device: str, allowed: frozenset[str]) -> Admission:
         """What those who signed the release that is obeyed have granted, as far as the device allows it."""

@@ -33,11 +33,16 @@ class Source:
     def __init__(self, mirror: Mirror, journal: Journal) -> None:
         self._mirror, self._journal = mirror, journal
 
-    def obtain(self, now: datetime) -> Obtained:
-        """The newest commit that this device may obey; the one before when Git is away or says what it may not obey."""
+    def obtain(self, now: datetime, bundle: Path | None = None) -> Obtained:
+        """The newest commit that this device may obey; the one before when Git is away or says what it may not obey.
+
+        Out of a bundle instead of the server, if there is one: by the same rules.
+        """
         try:
             trusted = self._journal.trusted
-            obtained = self._judged(self._tip(fetch=True), trusted, now, keeps=True)
+            if bundle is not None:
+                self.take(bundle)
+            obtained = self._judged(self._tip(fetch=bundle is None), trusted, now, keeps=True)
         except StateError as error:
             lost = Fact("Trusted", False, "TRUST_STATE", str(error))
             return Obtained("", None, (lost, Fact("Fresh", None, "NotAsked", "")), (error,))
@@ -55,6 +60,10 @@ class Source:
             return self._judged(self._tip(fetch=fetch), trusted, now, keeps=False)
         except (GitError, ConfigError, PermissionDenied) as error:
             return _kept(trusted, error)
+
+    def take(self, bundle: Path) -> None:
+        """Read a bundle as if it were the server. Raises BundleRefused."""
+        self._mirror.take(bundle)
 
     def admission(self, device: str, allowed: frozenset[str]) -> Admission:
         """What apps may have on this device, which allows so much. Raises StateError."""

@@ -26,6 +26,9 @@ class TagSource(Source):
         super().__init__(mirror, journal)
         self._allowed_signers, self.prefix = allowed_signers, prefix
 
+    def take(self, bundle: Path) -> None:
+        self._mirror.take(bundle, tags=self.prefix)
+
     def _tip(self, *, fetch: bool) -> Revision:
         """The highest version there is, whoever tagged it. Raises UnknownRevision without one."""
         if fetch:

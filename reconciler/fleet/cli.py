@@ -9,7 +9,7 @@ from reconciler.fleet import commands as run
 from reconciler.fleet.explain_commands import blame, explain
 from reconciler.fleet.imports.command import configure
 from reconciler.fleet.plan_command import plan
-from reconciler.fleet.trust_parsers import add_policy, add_release
+from reconciler.fleet.trust_parsers import add_bundle, add_policy, add_release
 from reconciler.fleet.verify import verify
 from reconciler.terminal import EXIT_CODES, new_parser, run_command
 
@@ -26,6 +26,7 @@ Works on a fleet repository, from a desk or in CI.
   fleet verify BASE..HEAD    would a device follow these commits?
   fleet release sign         say that devices shall have a commit, in mode `release`
   fleet policy sign          say who may say what, in mode `release`
+  fleet bundle create FILE   what devices fetch, in one file, for those without a network
   fleet import compose FILE  take over Compose files, or `iotedge` deployments
 """
 
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _verify_parser(commands.add_parser("verify", help="would a device follow these commits, or obey this tag?"))
     add_release(commands)
     add_policy(commands)
+    add_bundle(commands)
     return parser
 
 
@@ -127,5 +129,9 @@ def _verify_parser(command: argparse.ArgumentParser) -> None:
 
 def _status_parser(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-fetch", action="store_true", help="do not ask the remote; show what was fetched last")
+    command.add_argument(
+        "--bundle", action="append", default=[], type=Path, metavar="FILE",
+        help="also a report that somebody carried back (`reconciler import --report`); may be repeated",
+    )  # fmt: skip
     command.add_argument("-o", "--output", choices=("table", "json"), default="table")
     command.set_defaults(run=run.status)

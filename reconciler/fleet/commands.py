@@ -14,7 +14,7 @@ from reconciler.fleet.validate import validate as find_problems
 from reconciler.manifests import FleetFiles, to_compose, to_yaml
 from reconciler.model.codec import to_plain
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
-from reconciler.repository import read_reports
+from reconciler.repository import read_carried, read_reports
 from reconciler.repository.desk import Desk
 from reconciler.terminal import complain
 
@@ -85,6 +85,8 @@ def status(options: argparse.Namespace) -> int:
         found = read_reports(desk.git_dir, name)
     except UnknownRevision:
         found = []  # no device has reported yet, and each is shown as silent
+    for bundle in options.bundle:
+        found = reported.newest_of(found, read_carried(bundle, branch))
     statuses = reported.judge(files, found)
     if options.output == "json":
         print(json.dumps([{**_plain(one), "device": one.device} for one in statuses], indent=2))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from reconciler.errors import ManifestError
 from reconciler.fleet.text import age, table
@@ -10,7 +10,7 @@ from reconciler.manifests import Device, FleetFiles
 from reconciler.model import Report
 from reconciler.model.codec import from_json
 from reconciler.repository import FoundReport, report_path
-from signing import AllowedSigners, SignatureError, verify_commit
+from signing import AllowedSigners, SignatureError, split_commit, verify_commit
 
 # After so many missed heartbeats somebody should look.
 SILENT_AFTER_HEARTBEATS = 2
@@ -45,6 +45,24 @@ def judge(files: FleetFiles, found: Iterable[FoundReport]) -> tuple[DeviceStatus
     by_name = {report.device: report for report in found}
     names = sorted(files.device_paths.keys() | by_name.keys())
     return tuple(_judge_one(name, files, by_name.get(name)) for name in names)
+
+
+def newest_of(found: Iterable[FoundReport], carried: Iterable[FoundReport]) -> list[FoundReport]:
+    """Of each device one report: the carried one, unless the branch has one that was signed later."""
+    by_name = {report.device: report for report in found}
+    for report in carried:
+        before = by_name.get(report.device)
+        if before is None or _signed_at(report) > _signed_at(before):
+            by_name[report.device] = report
+    return list(by_name.values())
+
+
+def _signed_at(report: FoundReport) -> datetime:
+    """When, as its commit says; whether that is believed, is asked later."""
+    try:
+        return split_commit(report.raw_commit).committed_at
+    except SignatureError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _judge_one(name: str, files: FleetFiles, found: FoundReport | None) -> DeviceStatus:

@@ -1,8 +1,9 @@
-"""The options of `fleet policy` and `fleet release`."""
+"""The options of `fleet policy`, `fleet release` and `fleet bundle`."""
 
 import argparse
 from pathlib import Path
 
+from reconciler.fleet import bundle
 from reconciler.fleet import policy_commands as policy
 from reconciler.fleet import release_commands as release
 from reconciler.terminal import Parser
@@ -73,6 +74,22 @@ def add_release(commands: "argparse._SubParsersAction[Parser]") -> None:
         one.add_argument("--channel", default="main", help="default: main")
     for one in (prepare, sign, verify, listing, freshen):
         _branch_arguments(one)
+
+
+def add_bundle(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = "what devices fetch, in one file, for those that no network reaches"
+    parser = commands.add_parser("bundle", help=text, description=text)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="write it; a device takes it with `reconciler import`")
+    create.add_argument("file", type=Path, metavar="FILE")
+    create.add_argument("--branch", default="main", help="what devices obey; default: main")
+    create.add_argument("--releases", default=DEFAULT_BRANCH, help=f"the documents; default: {DEFAULT_BRANCH}")
+    create.add_argument("--tags", default="", metavar="PREFIX", help="the tags that begin so, too, for mode `tag`")
+    create.add_argument(
+        "--since", action="append", default=[], metavar="COMMIT", help="leave out what this holds; may be repeated"
+    )
+    create.add_argument("--no-fetch", action="store_true", help="do not ask the remote for what is newest")
+    create.set_defaults(run=bundle.create)
 
 
 def _key_arguments(parser: argparse.ArgumentParser) -> None:

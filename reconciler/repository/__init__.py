@@ -3,16 +3,18 @@
 `Desk` is imported from `reconciler.repository.desk`, because it needs GitPython, which devices do not have.
 """
 
+from reconciler.repository.bundle import BundleRefused
 from reconciler.repository.commits import Author
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import ObjectTooBig, TreeRefused
 from reconciler.repository.probe import may_write, newest, version
 from reconciler.repository.remote import Remote, check_branch
-from reconciler.repository.status_branch import FoundReport, StatusBranch, read_reports, report_path
+from reconciler.repository.status_branch import FoundReport, StatusBranch, read_carried, read_reports, report_path
 from reconciler.repository.store import Store
 
 __all__ = [
     "Author",
+    "BundleRefused",
     "FoundReport",
     "Mirror",
     "ObjectTooBig",
@@ -23,6 +25,7 @@ __all__ = [
     "check_branch",
     "may_write",
     "newest",
+    "read_carried",
     "read_reports",
     "report_path",
     "version",

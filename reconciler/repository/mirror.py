@@ -8,6 +8,7 @@ from pathlib import Path
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree, is_needed_by
 from reconciler.model import Revision
+from reconciler.repository.bundle import fetch_bundle, read_header
 from reconciler.repository.git import Git, complaint, init_bare, set_aside, sweep
 from reconciler.repository.objects import read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
@@ -60,6 +61,18 @@ class Mirror(Store):
     def fetch_tags(self, prefix: str) -> None:
         """Fetch the tags whose names begin so, and forget those that are gone. Raises as `fetch` does."""
         self._mend(lambda: fetch_tags(self._fetching(), self._remote, prefix, FETCHED_TAGS))
+
+    def take(self, bundle: Path, *more: str, tags: str = "") -> None:
+        """As `fetch`, out of a bundle; with `tags`, the tags of that prefix instead. Raises BundleRefused."""
+        object_format, _ = read_header(bundle, self._max_fetch)
+        init_bare(self._git_dir, object_format)
+        wanted = {f"refs/heads/{branch}": _ref(branch) for branch in (self._branch, *map(check_branch, more))}
+        if tags:
+            wanted = {f"refs/tags/{tags}*": f"{FETCHED_TAGS}/{tags}*"}
+        try:
+            fetch_bundle(Git(self._git_dir, max_file=self._max_fetch), bundle, wanted)
+        finally:
+            sweep(self._git_dir)
 
     def seen(self, branch: str = "") -> Revision:
         """Where the branch, or another one, was at the last fetch. Raises UnknownRevision."""

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from reconciler.errors import GitError, PushRejected, RemoteUnavailable, UnknownRevision
 from reconciler.model import MAX_REPORT_BYTES
+from reconciler.repository.bundle import create_bundle, fetch_bundle, read_header
 from reconciler.repository.commits import Author, Sign, commit_files
 from reconciler.repository.git import Git, complaint, init_bare
 from reconciler.repository.mirror import fetch, fetching
@@ -15,6 +17,8 @@ from reconciler.repository.remote import Remote, check_branch
 
 # Devices that report in the same second race for the branch; the next pass tries again anyway.
 ATTEMPTS = 5
+# A report has 64 KiB at most.
+MAX_CARRIED = 1024 * 1024
 
 
 def report_path(device: str) -> str:
@@ -47,6 +51,14 @@ class StatusBranch:
             where=self._remote.url,
             advice="the next pass tries again",
         )
+
+    def carry(self, path: Path, device: str, content: bytes, message: str, author: Author, sign: Sign) -> None:
+        """Write this report, on top of nothing, into a bundle. Raises GitError."""
+        init_bare(self._git_dir)
+        git = Git(self._git_dir)
+        commit = commit_files(git, None, {report_path(device): content}, message, author, sign)
+        object_format = "sha256" if len(commit) == 64 else "sha1"
+        create_bundle(self._git_dir, path, {f"refs/heads/{self._branch}": commit}, (), object_format)
 
     def _tip(self) -> str | None:
         try:
@@ -97,6 +109,16 @@ def read_reports(git_dir: Path, revision: str) -> list[FoundReport]:
         (FoundReport(d, content, c, raw, t) for (d, c, t), content, raw in zip(found, contents, raws, strict=True)),
         key=lambda report: report.device,
     )
+
+
+def read_carried(bundle: Path, branch: str) -> list[FoundReport]:
+    """The reports in a bundle that a device wrote; nothing of it stays in the clone. Raises BundleRefused, GitError."""
+    with TemporaryDirectory() as folder:
+        bare = Path(folder) / "carried.git"
+        object_format, _ = read_header(bundle, MAX_CARRIED)
+        init_bare(bare, object_format)
+        fetch_bundle(Git(bare, max_file=MAX_CARRIED), bundle, {f"refs/heads/{branch}": "refs/heads/carried"})
+        return read_reports(bare, "refs/heads/carried")
 
 
 def _raw_commits(git: Git, commits: list[str]) -> list[bytes]:
