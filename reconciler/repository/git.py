@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,10 @@ _ENVIRONMENT = {
 }
 
 
+class TooMuchTold(GitError):
+    """git had more to say than anybody wants to hear."""
+
+
 @dataclass(frozen=True, slots=True)
 class Git:
     """git on one object store. `options` go by environment, so that no list of processes shows a password.
@@ -80,12 +85,43 @@ class Git:
             raise GitError(f"git {arguments[0]} failed: {complaint(err)}", where=str(self.git_dir))
         return out
 
+    def run_limited(self, *arguments: str, most: int, timeout: float = TIMEOUT_SECONDS) -> bytes:
+        """As `run`, of what a hostile repository makes endless: git is ended behind `most` bytes.
+
+        Raises TooMuchTold, GitError.
+        """
+        process = subprocess.Popen(
+            self._command(arguments),
+            env=self._environment(),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = threading.Timer(timeout, process.kill)
+        deadline.start()
+        with process:
+            out = process.stdout.read(most + 1) if process.stdout else b""
+            if len(out) > most:
+                process.kill()
+            process.wait()
+            deadline.cancel()
+        if len(out) > most:
+            raise TooMuchTold(f"git {arguments[0]} tells over {most} bytes", where=str(self.git_dir))
+        if process.returncode != 0:
+            raise GitError(f"git {arguments[0]} failed", where=str(self.git_dir), advice="fetch again")
+        return out
+
     def attempt(
         self, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT_SECONDS
     ) -> tuple[int, bytes, bytes]:
         """Exit code, output and error output. Raises GitError when git is missing or does not end in time."""
-        command = ["git", "--no-pager", "--no-replace-objects", "--literal-pathspecs", f"--git-dir={self.git_dir}"]
-        return _call([*self._limit(), *command, *arguments], self._environment(), stdin, timeout)
+        return _call(self._command(arguments), self._environment(), stdin, timeout)
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        always = ("--no-pager", "--no-replace-objects", "--literal-pathspecs", f"--git-dir={self.git_dir}")
+        return [*self._limit(), "git", *always, *arguments]
 
     def _limit(self) -> list[str]:
         """The shell sets the limit before git begins; its unit is 512 bytes (POSIX, ulimit)."""

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from reconciler.errors import GitError, UnknownRevision
-from reconciler.repository.git import Git
+from reconciler.repository.git import Git, TooMuchTold
 
 # A fleet of 10,000 devices has some 20,000 files; a bomb of 10^10 files is stopped here.
 MAX_FILES = 50_000
 MAX_FILE_BYTES = 1024 * 1024
 MAX_TREE_BYTES = 64 * 1024 * 1024
+# So many files with paths of 150 characters; ten folders in ten folders, ten levels deep, would never end.
+_MAX_LISTING = MAX_FILES * 220
 # What is held in memory while digests are made.
 _AT_ONCE = 4 * 1024 * 1024
 
@@ -114,7 +116,11 @@ def files_of(git: Git, commit: str) -> list[File]:
     """All files of a commit. The whole tree must pass the gate. Raises TreeRefused."""
     if not _OBJECT_ID.fullmatch(commit):
         raise UnknownRevision(f"{commit!r} is no commit id")
-    return list(_gate(git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)))
+    try:
+        listing = git.run_limited("ls-tree", "-r", "-z", "-l", "--full-tree", commit, most=_MAX_LISTING)
+    except TooMuchTold as error:
+        raise TreeRefused("TREE_FILES", f"the tree has over {MAX_FILES} files", "/") from error
+    return list(_gate(listing))
 
 
 def read_files(git: Git, files: Iterable[File], most: int = MAX_FILE_BYTES) -> dict[str, bytes]:

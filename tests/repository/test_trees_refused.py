@@ -43,6 +43,18 @@ def test_a_tree_is_refused_for(case: str, mirror: Mirror, server: ServerSide) ->
     assert str(refused.value).isprintable()
 
 
+def test_a_tree_without_an_end_is_given_up_before_it_fills_the_memory(mirror: Mirror, server: ServerSide) -> None:
+    """Ten folders in each of ten folders, ten levels deep: 10^10 files in a pack of 2 KB (attack A76)."""
+    below = server.tree([(FILE, f"f{n}".encode(), b"x") for n in range(10)])
+    for _ in range(9):
+        lines = "".join(f"040000 tree {below}\td{n}\n" for n in range(10))
+        below = server.git("mktree", stdin=lines.encode())
+    server.commit_tree(below)
+    commit = mirror.fetch().commit
+    with pytest.raises(TreeRefused, match="TREE_FILES: the tree has over 50000 files"):
+        mirror.files(commit, "d1")
+
+
 @pytest.mark.parametrize("name", [b".git", b".GIT", b"..", b"."])
 def test_a_name_that_git_itself_refuses_never_arrives(name: bytes, mirror: Mirror, server: ServerSide) -> None:
     seen = mirror.fetch()
