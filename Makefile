@@ -20,8 +20,9 @@ demo: $(VENV)/.installed
 demo-stop:
 	@if [ -f .lab/demo.pid ]; then kill "$$(cat .lab/demo.pid)" && echo 'ending; it cleans up after itself'; else echo 'no demo is running'; fi
 
+# Two processes: one with the Engine, which mostly waits, and one for all that needs none.
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 check: lint types
 

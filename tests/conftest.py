@@ -14,6 +14,14 @@ from lab.operator import Operator
 from lab.registry import Registry, registry
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the one Engine runs in one process, while another runs all else (pytest-xdist, `--dist loadgroup`)."""
+    for item in items:
+        if item.get_closest_marker("docker") or "lab_engine" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("engine"))
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No developer's settings: a test means the same on every machine."""

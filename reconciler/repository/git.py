@@ -18,6 +18,8 @@ from reconciler.errors import GitError
 # A fetch over a bad link may take long; a git that says nothing for this long is stuck.
 TIMEOUT_SECONDS = 300.0
 _MAX_MESSAGE = 500
+# An advertisement of refs that never ends would fill the memory; 100,000 refs need a tenth (setrlimit(2), DATA).
+_MAX_MEMORY = 384 * 1024 * 1024
 
 _OPTIONS = {
     "protocol.allow": "never",
@@ -124,10 +126,11 @@ class Git:
         return [*self._limit(), "git", *always, *arguments]
 
     def _limit(self) -> list[str]:
-        """The shell sets the limit before git begins; its unit is 512 bytes (POSIX, ulimit)."""
-        if self.max_file is None:
-            return []
-        return ["/bin/sh", "-c", 'ulimit -f "$1" && shift && exec "$@"', "sh", str(self.max_file // 512)]
+        """The shell sets the limits before git begins; their units are KiB and 512 bytes (ulimit of POSIX and dash)."""
+        limits = f"ulimit -d {_MAX_MEMORY // 1024}"
+        if self.max_file is not None:
+            limits += f" && ulimit -f {self.max_file // 512}"
+        return ["/bin/sh", "-c", f'{limits} && exec "$@"', "sh"]
 
     def _environment(self) -> dict[str, str]:
         options = {**_OPTIONS, **self.options}

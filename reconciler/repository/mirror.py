@@ -19,8 +19,8 @@ MAX_CHAIN = 10_000
 # A fleet of 10,000 devices has some megabytes. A server that sends more than this would fill the disk.
 MAX_FETCH = 512 * 1024 * 1024
 _MISSING = re.compile(r"couldn't find remote ref refs/heads/([^ ]+)")
-# What git says when it may not write more.
-_OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ")
+# What git says when it may not write more, or hold more.
+_OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ", b"ut of memory")
 
 
 # What git says of a store that cannot be read any more; the server's own words come behind "remote:".

@@ -117,9 +117,9 @@ class Story:
         return done
 
     def start(self, *arguments: str, device: Device | None = None) -> "subprocess.Popen[str]":
-        """Start a `reconciler` command; the caller ends it."""
+        """Start a `reconciler` command; the caller ends it. As on a terminal, which a test runner may not have."""
         return subprocess.Popen(
-            (device or self.device).command(*arguments), cwd=ROOT, text=True,
+            ["env", "--default-signal=INT", *(device or self.device).command(*arguments)], cwd=ROOT, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
 

@@ -1,0 +1,66 @@
+"""Servers that answer for ever, slowly or elsewhere: bounded time and memory, and what was seen stays."""
+
+import resource
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import GitError, RemoteUnavailable
+from reconciler.repository import Mirror, Remote, git
+
+_KIND = b"application/x-git-upload-pack-advertisement"
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: " + _KIND + b"\r\n\r\n001e# service=git-upload-pack\n0000"
+
+
+def served(answer: Callable[[socket.socket], None]) -> str:
+    """An address at which one connection gets this answer."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening, suppress(OSError):
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                answer(connection)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/fleet.git"
+
+
+def endless(connection: socket.socket) -> None:
+    connection.sendall(_HEAD)
+    while True:
+        connection.sendall((b"003d" + b"1" * 40 + b" refs/heads/abcdefgh\n") * 1000)
+
+
+def slow(connection: socket.socket) -> None:
+    connection.sendall(_HEAD)
+    while connection.recv(1):
+        pass
+
+
+def elsewhere(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2:1/fleet.git\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_a_list_of_branches_without_an_end_does_not_fill_the_memory(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path / "store", Remote.parse(served(endless)), "main")
+    with pytest.raises(GitError, match="FETCH_TOO_BIG"):
+        mirror.fetch()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    assert used < 800 * 1024 * 1024, "of any program that the tests have started until now"
+
+
+def test_a_server_that_falls_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(git._OPTIONS, "http.lowSpeedTime", "1")
+    with pytest.raises(RemoteUnavailable, match="cannot fetch"):
+        Mirror(tmp_path / "store", Remote.parse(served(slow)), "main").fetch()
+
+
+def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    with pytest.raises(RemoteUnavailable, match="cannot fetch"):
+        Mirror(tmp_path / "store", Remote.parse(served(elsewhere)), "main").fetch()
