@@ -21,7 +21,7 @@ from reconciler.manifests import (
     text,
 )
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
-from reconciler.repository import Remote, check_branch
+from reconciler.repository import Remote, check_branch, is_ssh
 from signing.documents import DEFAULT_BRANCH, NAME, SHA256
 
 DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
@@ -29,6 +29,7 @@ DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
 MIN_INTERVAL_SECONDS = 1.0
 TAG, RELEASE, UNSAFE_HEAD = "tag", "release", "unsafe-head"
 TRUST_MODES = ("commits", RELEASE, TAG, UNSAFE_HEAD)
+_REMOTE_KEYS = ("url", "branch", "tokenFile", "caFile", "keyFile", "knownHostsFile")
 _TRUST_KEYS = ("mode", "allowedSigners", "anchor", "merges", "tags", "channel", "releases")
 _TAG_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,98}|")
 # Logs, databases and the next report need room as well.
@@ -106,7 +107,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         problems.add(node.place, f"`metadata.name` {device!r} is no name of a device", DNS_LABEL_ADVICE)
     keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission", "images")
     spec = _section(node, "spec", keys, problems)
-    remote = _section(spec, "remote", ("url", "branch", "tokenFile", "caFile"), problems)
+    remote = _section(spec, "remote", _REMOTE_KEYS, problems)
     status = _section(spec, "status", ("branch", "heartbeat"), problems)
     interval = _seconds(spec, "interval", 60.0, problems)
     if interval < MIN_INTERVAL_SECONDS:
@@ -115,14 +116,14 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     allow = _allowed(_section(spec, "admission", ("allow",), problems), problems)
     trust = _trust(_section(spec, "trust", _TRUST_KEYS, problems), folder, problems)
     keep_free = _keep_free(_section(spec, "images", ("keepFree",), problems), problems)
+    identity = _path(spec, "identity", folder, problems) or folder / "identity"
     problems.raise_if_any()
-    token, ca = (_path(remote, key, folder, problems) for key in ("tokenFile", "caFile"))
     return Config(
         device=device,
-        remote=Remote.parse(_text(remote, "url", "", problems), token, ca),
+        remote=_remote(remote, identity, folder, problems),
         branch=check_branch(branches[0]),
         trust=trust,
-        identity=_path(spec, "identity", folder, problems) or folder / "identity",
+        identity=identity,
         status_branch=check_branch(branches[1]),
         heartbeat=heartbeat,
         interval=interval,
@@ -131,6 +132,15 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         allow=allow,
         keep_free=keep_free,
     )
+
+
+def _remote(remote: Node, identity: Path, folder: Path, problems: Problems) -> Remote:
+    """The address, and the files that belong to it. Over SSH, a device is known by its identity if nothing is said."""
+    token, ca, key, known = (_path(remote, name, folder, problems) for name in _REMOTE_KEYS[2:])
+    url = _text(remote, "url", "", problems)
+    if is_ssh(url):
+        return Remote.parse(url, token, ca, key or identity, known or folder / "known_hosts")
+    return Remote.parse(url, token, ca)
 
 
 def _reporting(remote: Node, status: Node, problems: Problems) -> tuple[list[str], float]:

@@ -8,7 +8,7 @@ from reconciler.repository.commits import Author
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import ObjectTooBig, TreeRefused
 from reconciler.repository.probe import may_write, newest, version
-from reconciler.repository.remote import Remote, check_branch
+from reconciler.repository.remote import Remote, check_branch, is_ssh
 from reconciler.repository.status_branch import FoundReport, StatusBranch, read_carried, read_reports, report_path
 from reconciler.repository.store import Store
 
@@ -23,6 +23,7 @@ __all__ = [
     "Store",
     "TreeRefused",
     "check_branch",
+    "is_ssh",
     "may_write",
     "newest",
     "read_carried",

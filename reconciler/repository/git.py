@@ -5,6 +5,7 @@ no protocol that was not allowed, no redirect, no replaced objects, no prompt.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from reconciler.errors import GitError
 # A fetch over a bad link may take long; a git that says nothing for this long is stuck.
 TIMEOUT_SECONDS = 300.0
 _MAX_MESSAGE = 500
+_SSH_SAYS = re.compile("Host key verification failed|Permission denied \\(")
 # An advertisement of refs that never ends would fill the memory; 100,000 refs need a tenth (setrlimit(2), DATA).
 _MAX_MEMORY = 384 * 1024 * 1024
 
@@ -174,9 +176,10 @@ def set_aside(git_dir: Path) -> None:
 def complaint(err: bytes) -> str:
     """The line in which git says why, without control characters."""
     lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
-    told = next(
-        (line for line in lines if line.startswith(("fatal:", "error:", "!"))), lines[-1] if lines else "no reason"
-    )
+    # Over SSH git only says that it could not read; ssh says why.
+    of_ssh = [line for line in lines if _SSH_SAYS.search(line)]
+    of_git = [line for line in lines if line.startswith(("fatal:", "error:", "!"))]
+    told = next(iter([*of_ssh, *of_git, *lines[-1:]]), "no reason")
     return (
         "".join(c if c.isprintable() else "?" for c in told)[:_MAX_MESSAGE]
         .removeprefix("fatal: ")

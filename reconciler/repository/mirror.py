@@ -25,6 +25,8 @@ _OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ", b"ut of memo
 
 # What git says of a store that cannot be read any more; the server's own words come behind "remote:".
 _OTHER_FORMAT = "mismatched algorithms"
+# So git ends when ssh did not get there; it says nothing of the store.
+_UNREACHABLE = "Could not read from remote repository"
 _DAMAGED = (
     "is empty",
     "is corrupt",
@@ -88,7 +90,8 @@ class Mirror(Store):
         try:
             act()
         except GitError as error:
-            if not any(word in str(error) for word in _DAMAGED):
+            told = str(error)
+            if _UNREACHABLE in told or not any(word in told for word in _DAMAGED):
                 raise
             set_aside(self._git_dir)
             init_bare(self._git_dir, "sha256" if _OTHER_FORMAT in str(error) else "sha1")

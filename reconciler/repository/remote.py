@@ -12,26 +12,61 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
+# These files are named in the command line of ssh, which reads quotes and `%` in its own way.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_./@+=,-]+")
+_SSH = (
+    "-F/dev/null",
+    "-oBatchMode=yes",
+    "-oStrictHostKeyChecking=yes",
+    "-oGlobalKnownHostsFile=/dev/null",
+    "-oUpdateHostKeys=no",
+    "-oIdentitiesOnly=yes",
+    "-oIdentityAgent=none",
+    "-oPreferredAuthentications=publickey",
+    "-oProxyCommand=none",
+    "-oClearAllForwardings=yes",
+    "-oPermitLocalCommand=no",
+    "-oConnectTimeout=20",
+    # A connection that went dead is found out within a minute.
+    "-oServerAliveInterval=15",
+    "-oServerAliveCountMax=3",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A checked address. `token_file` holds a password for HTTP, read anew for every call: it may be rotated."""
+    """A checked address. `token_file` holds a password for HTTP, read anew for every call: it may be rotated.
+
+    Over SSH, `key_file` is the private key by which the device is known, and `known_hosts` the keys of hosts that it
+    believes, in OpenSSH's format; no other host is ever spoken to.
+    """
 
     url: str
     token_file: Path | None = None
     ca_file: Path | None = None
+    key_file: Path | None = None
+    known_hosts: Path | None = None
 
     @classmethod
-    def parse(cls, url: str, token_file: Path | None = None, ca_file: Path | None = None) -> "Remote":
+    def parse(
+        cls,
+        url: str,
+        token_file: Path | None = None,
+        ca_file: Path | None = None,
+        key_file: Path | None = None,
+        known_hosts: Path | None = None,
+    ) -> "Remote":
         """Raises ConfigError for an address that a device must not use."""
-        advice = "write https://HOST/PATH"
+        advice = "write https://HOST/PATH or ssh://git@HOST/PATH"
         try:
             parts = urlsplit(url)
             _ = parts.port  # is none, or a number that a port can have
         except ValueError as error:
             raise ConfigError(f"URL_INVALID: the remote {url!r}: {error}", advice=advice) from error
         if (
-            not url.startswith(("https://", "http://"))
+            not url.startswith(("https://", "http://", "ssh://"))
             or not parts.hostname
+            or parts.hostname.startswith("-")
             or not url.isascii()
             or not url.isprintable()
             or " " in url
@@ -39,19 +74,54 @@ class Remote:
             raise ConfigError(f"URL_SCHEME: the remote {url!r} is no address that this version can use", advice=advice)
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ConfigError(f"URL_SCHEME: the remote {url!r} is not encrypted", advice=advice)
-        if "@" in parts.netloc:
+        if parts.password is not None or ("@" in parts.netloc and parts.scheme != "ssh"):
             raise ConfigError("URL_CREDENTIALS: the remote holds a user or password", advice="use `tokenFile`")
-        return cls(url, token_file, ca_file)
+        if parts.scheme == "ssh":
+            _check_ssh(parts.username or "", key_file, known_hosts)
+        return cls(url, token_file, ca_file, key_file, known_hosts)
 
     def options(self) -> dict[str, str]:
-        """git's options for this remote. Raises PermissionDenied or ConfigError for an unreadable token."""
-        options = {f"protocol.{urlsplit(self.url).scheme}.allow": "always"}
+        """git's options for this remote. Raises PermissionDenied or ConfigError for an unreadable token or key."""
+        scheme = urlsplit(self.url).scheme
+        options = {f"protocol.{scheme}.allow": "always"}
+        if scheme == "ssh":
+            for path in (self.key_file, self.known_hosts):
+                _check_readable(path)
+            files = (f"-oUserKnownHostsFile={self.known_hosts}", f"-oIdentityFile={self.key_file}")
+            return {**options, "core.sshCommand": " ".join(("ssh", *_SSH, *files)), "ssh.variant": "ssh"}
         if self.ca_file is not None:
             options["http.sslCAInfo"] = str(self.ca_file)
         if self.token_file is not None:
             pair = base64.b64encode(b"reconciler:" + _read_token(self.token_file)).decode()
             options[f"http.{self.url}.extraHeader"] = f"Authorization: Basic {pair}"
         return options
+
+
+def is_ssh(url: str) -> bool:
+    """Does this address mean SSH?"""
+    return url.startswith("ssh://")
+
+
+def _check_ssh(user: str, key_file: Path | None, known_hosts: Path | None) -> None:
+    if user.startswith("-") or not re.fullmatch(r"[A-Za-z0-9._-]*", user):
+        raise ConfigError(f"URL_INVALID: {user!r} is no user", advice="write ssh://git@HOST/PATH")
+    for name, path in (("keyFile", key_file), ("knownHostsFile", known_hosts)):
+        if path is None:
+            raise ConfigError(f"a remote over SSH needs `{name}`", advice="see docs/reference/settings.md")
+        if not _PLAIN_PATH.fullmatch(str(path)):
+            told = f"`{name}` {str(path)!r} has characters that ssh could read as something else"
+            raise ConfigError(told, advice="use letters, digits and _./@+=,-")
+
+
+def _check_readable(path: Path | None) -> None:
+    """What ssh cannot read, it does not name."""
+    try:
+        if path is not None:
+            path.open("rb").close()
+    except PermissionError as error:
+        raise PermissionDenied("may not be read", where=str(path), advice="run as root, or chown it") from error
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
 def check_branch(name: str) -> str:

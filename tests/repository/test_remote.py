@@ -20,7 +20,12 @@ GOOD = [
 ]
 
 BAD = {
-    "ssh://git@acme.example/fleet": "URL_SCHEME",
+    "ssh://-oProxyCommand=id/fleet": "URL_SCHEME",
+    "ssh://git@-oProxyCommand=id/fleet": "URL_SCHEME",
+    "ssh://-oProxyCommand=id@acme.example/fleet": "URL_INVALID",
+    "ssh://git:secret@acme.example/fleet": "URL_CREDENTIALS",
+    "ssh://git@acme.example:x/fleet": "URL_INVALID",
+    "ssh://git@acme.example/a b": "URL_SCHEME",
     "git@acme.example:fleet": "URL_SCHEME",
     "git://acme.example/fleet": "URL_SCHEME",
     "ftp://acme.example/fleet": "URL_SCHEME",
@@ -62,6 +67,39 @@ def test_a_device_does_not_use(url: str) -> None:
         Remote.parse(url)
     assert str(refused.value).startswith(BAD[url])
     assert str(refused.value).isprintable()
+
+
+def over_ssh(folder: Path, url: str = "ssh://git@git.acme.example/fleet.git") -> Remote:
+    key, hosts = folder / "identity", folder / "known_hosts"
+    key.write_text("a key")
+    hosts.write_text("a host")
+    return Remote.parse(url, key_file=key, known_hosts=hosts)
+
+
+def test_over_ssh_only_known_hosts_are_spoken_to_and_nothing_of_the_machine_counts(tmp_path: Path) -> None:
+    told = over_ssh(tmp_path).options()
+    assert told["protocol.ssh.allow"] == "always"
+    command = told["core.sshCommand"].split()
+    assert command[:2] == ["ssh", "-F/dev/null"]
+    assert {"-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oIdentitiesOnly=yes", "-oProxyCommand=none"} <= set(
+        command
+    )
+    assert f"-oUserKnownHostsFile={tmp_path}/known_hosts" in command
+    assert f"-oIdentityFile={tmp_path}/identity" in command
+
+
+def test_over_ssh_a_key_and_known_hosts_are_needed_and_their_names_are_plain(tmp_path: Path) -> None:
+    url = "ssh://git@git.acme.example/fleet.git"
+    for files in ({}, {"key_file": Path("/k")}, {"known_hosts": Path("/h")}):
+        with pytest.raises(ConfigError, match="a remote over SSH needs"):
+            Remote.parse(url, **files)
+    for name in ("/a b", '/a"b', "/a'b", "/%h", "/a;id", "/$(id)", "/a\\b"):
+        with pytest.raises(ConfigError, match="ssh could read as something else"):
+            Remote.parse(url, key_file=Path(name), known_hosts=Path("/h"))
+    over_ssh(tmp_path)
+    (tmp_path / "identity").unlink()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Remote.parse(url, key_file=tmp_path / "identity", known_hosts=tmp_path / "known_hosts").options()
 
 
 def test_a_password_in_an_address_is_not_told() -> None:

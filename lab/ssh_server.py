@@ -1,0 +1,71 @@
+"""A real Git server over SSH on loopback: Debian's `sshd`, with a host key and a list of keys of its own."""
+
+import getpass
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab.processes import Server
+from lab.waiting import free_port, is_listening, wait_until
+
+
+class SshServer:
+    """`sshd` for the user who runs the lab. Starts no shell but for git."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.port = free_port()
+        sshd = shutil.which("sshd", path="/usr/sbin:/sbin:/usr/local/sbin") or "/usr/sbin/sshd"
+        # -D: it stays in the foreground, to be ended; sshd wants to be called by its whole path.
+        self._server = Server([sshd, "-D", "-e", "-f", str(self.folder / "sshd_config")], self.folder / "sshd.log")
+
+    def url(self, repository: Path) -> str:
+        """The address of a repository on this machine."""
+        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{repository.resolve()}"
+
+    @property
+    def known_hosts(self) -> str:
+        """The line by which a device believes this host."""
+        kind, body = (self.folder / "host_key.pub").read_text().split()[:2]
+        return f"[127.0.0.1]:{self.port} {kind} {body}\n"
+
+    def allow(self, keys: Iterable[str]) -> None:
+        """Let these public keys in, and nobody else."""
+        lines = (f"restrict {key}\n" for key in keys)
+        (self.folder / "authorized_keys").write_text("".join(lines))
+
+    def new_host_key(self) -> None:
+        """As if it were another host, or somebody in between; counts from the next start on."""
+        for name in ("host_key", "host_key.pub"):
+            (self.folder / name).unlink(missing_ok=True)
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / "host_key")]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def start(self) -> None:
+        """Serve. Harmless when serving."""
+        if self._server.is_running():
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "host_key").exists():
+            self.new_host_key()
+        # sshd drops its rights into this folder, which a booted Debian makes for it.
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+        settings = {
+            "ListenAddress": f"127.0.0.1:{self.port}",
+            "HostKey": self.folder / "host_key",
+            "PidFile": "none",
+            "AuthorizedKeysFile": self.folder / "authorized_keys",
+            # The folder belongs to a test, and lies below /tmp.
+            "StrictModes": "no",
+            "UsePAM": "no",
+            "PasswordAuthentication": "no",
+            "PermitRootLogin": "prohibit-password",
+            "AcceptEnv": "GIT_PROTOCOL",
+        }
+        (self.folder / "sshd_config").write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
+        self._server.start()
+        wait_until(lambda: is_listening(self.port), 10, "sshd")
+
+    def stop(self) -> None:
+        self._server.stop()
