@@ -20,9 +20,12 @@ demo: $(VENV)/.installed
 demo-stop:
 	@if [ -f .lab/demo.pid ]; then kill "$$(cat .lab/demo.pid)" && echo 'ending; it cleans up after itself'; else echo 'no demo is running'; fi
 
-# Two processes: one with the Engine, which mostly waits, and one for all that needs none.
+# Two at once: what has the Engine, which mostly waits, and beside it all that needs none, told at the end.
 test: check
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@mkdir -p .lab
+	@$(BIN)/python -m pytest -q -m 'not docker' >.lab/tests.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest -q -m docker; code=$$?; \
+	wait $$beside || code=$$?; echo 'make: and the tests that need no Engine:'; cat .lab/tests.log; exit $$code
 
 check: lint types
 

@@ -14,12 +14,12 @@ from lab.operator import Operator
 from lab.registry import Registry, registry
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the one Engine runs in one process, while another runs all else (pytest-xdist, `--dist loadgroup`)."""
+    """What needs the one Engine carries the mark `docker`: `make test` runs it beside all that needs none."""
     for item in items:
-        if item.get_closest_marker("docker") or "lab_engine" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("engine"))
+        if "lab_engine" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.docker)
 
 
 @pytest.fixture(autouse=True)
