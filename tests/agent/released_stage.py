@@ -1,20 +1,24 @@
 """A real Git repository with a fleet's commits and its documents, and a device's way of looking at both."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lab.released import FILES, NOW, Fleet, policy_bytes, signers_file
+from lab.released import DAY, FILES, NOW, Fleet, policy_bytes, signers_file
 from reconciler.agent.journal import Journal
 from reconciler.agent.release_source import ReleaseSource
 from reconciler.agent.source import Obtained
 from reconciler.repository import Mirror, Remote
 from reconciler.repository.git import Git, init_bare
-from signing.documents import Entry, Listing
+from signing.documents import Entry, Listing, moment_text
 
 _SECONDS = int(NOW.timestamp())
+
+
+NEWER = {**FILES, "apps/web/compose.yaml": "newer"}
 
 
 class Stage:
@@ -93,3 +97,23 @@ def code(obtained: Obtained, kind: str = "Trusted") -> str:
     """The reason of a condition."""
     (fact,) = (fact for fact in obtained.facts if fact.type == kind)
     return fact.reason
+
+
+def seq(stage: Stage) -> int:
+    state = stage.journal.release_trust
+    return state.accepted.seq if state and state.accepted else 0
+
+
+def version(stage: Stage) -> int:
+    state = stage.journal.release_trust
+    return int(json.loads(state.policy)["version"]) if state else 0
+
+
+def drop(stage: Stage, folder: str) -> None:
+    for path in [path for path in stage.fleet.paths if path.startswith(folder)]:
+        del stage.fleet.paths[path]
+
+
+def version_2(stage: Stage, people: tuple[str, ...] = ("alice", "bob"), **changed: object) -> None:
+    raw = policy_bytes(version=2, issued=moment_text(NOW - DAY), **changed)
+    stage.fleet.policy(raw, signers_file(), people)

@@ -3,42 +3,16 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from released_stage import Stage, code
+from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import DAY, FILES, KEYS, NOW, policy_bytes, signers_file
-from reconciler.agent import journal as journals
-from reconciler.agent.journal import Trusted
-from reconciler.errors import StateError
 from reconciler.manifests import PolicyGrant
 from signing.documents import moment_text
 
 OTHER = "00000000-0000-0000-0000-000000000000"
-NEWER = {**FILES, "apps/web/compose.yaml": "newer"}
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
-
-
-@pytest.fixture
-def released(stage: Stage) -> Stage:
-    """A device that obeys release 1."""
-    commit = stage.release(1)
-    stage.publish()
-    obtained = stage.obtain()
-    assert obtained.trusted == Trusted(commit, "alice, bob", "", "main/1", obtained.trusted.tag_id)  # type: ignore[union-attr]
-    return stage
-
-
-def seq(stage: Stage) -> int:
-    state = stage.journal.release_trust
-    return state.accepted.seq if state and state.accepted else 0
 
 
 def test_what_a_quorum_signed_is_obeyed_though_nobody_signed_the_commits(released: Stage) -> None:
@@ -78,11 +52,6 @@ Act = Callable[[Stage], object]
 def rewrite(stage: Stage, name: str, old: bytes, new: bytes) -> None:
     assert old in stage.fleet.paths[name]
     stage.fleet.paths[name] = stage.fleet.paths[name].replace(old, new)
-
-
-def drop(stage: Stage, folder: str) -> None:
-    for path in [path for path in stage.fleet.paths if path.startswith(folder)]:
-        del stage.fleet.paths[path]
 
 
 def bad_tree(stage: Stage, mode: str, name: str) -> None:
@@ -164,11 +133,6 @@ def link(stage: Stage) -> None:
 
 
 # The policy moves
-
-
-def version_2(stage: Stage, people: tuple[str, ...] = ("alice", "bob"), **changed: object) -> None:
-    raw = policy_bytes(version=2, issued=moment_text(NOW - DAY), **changed)
-    stage.fleet.policy(raw, signers_file(), people)
 
 
 def test_a_key_that_the_policy_revokes_is_heard_no_longer_though_nothing_else_changed(released: Stage) -> None:
@@ -335,111 +299,3 @@ def test_a_device_that_is_moved_to_another_channel_begins_there_anew(released: S
     released.publish()
     obtained = released.obtain(channel="canary")
     assert code(obtained) == "CHAIN", "the number must be its own"
-
-
-# Power
-
-
-class PowerCutError(BaseException):
-    """The power is gone."""
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("write", range(1, 9))
-def test_a_power_cut_at_any_write_leaves_nothing_below_what_was_accepted(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, moment: str, write: int
-) -> None:
-    stage.release(1)
-    stage.publish()
-    stage.obtain()
-    version_2(stage)
-    stage.fleet.note()
-    stage.release(2, NEWER)
-    stage.release(3, {**NEWER, "fleet.yaml": "newest"})
-    stage.publish()
-    accepted, policy = seq(stage), version(stage)
-    real, count = journals.write_atomically, 0
-
-    def cut(path: Path, content: bytes, *rest: object) -> None:
-        nonlocal count
-        count += 1
-        if count == write and moment == "before":
-            raise PowerCutError
-        real(path, content, *rest)  # type: ignore[arg-type]
-        if count == write:
-            raise PowerCutError
-
-    monkeypatch.setattr(journals, "write_atomically", cut)
-    for _ in range(3):
-        try:
-            stage.obtain()
-        except PowerCutError:
-            assert (seq(stage), version(stage)) >= (accepted, policy)
-            accepted, policy = seq(stage), version(stage)
-    monkeypatch.setattr(journals, "write_atomically", real)
-
-    drop(stage, "releases/main/3/")
-    drop(stage, "releases/main/2/")
-    stage.publish()
-    obtained = stage.obtain()
-    assert seq(stage) == 3
-    assert obtained.trusted is not None
-    assert (obtained.trusted.tag, code(obtained)) == ("main/3", "ROLLBACK")
-
-
-def version(stage: Stage) -> int:
-    state = stage.journal.release_trust
-    return int(json.loads(state.policy)["version"]) if state else 0
-
-
-@pytest.mark.parametrize("name", ["releases.json", "trusted.json"])
-@pytest.mark.parametrize("how", ["torn", "gone", "foreign", "empty", "changed"])
-def test_a_state_that_is_torn_gone_or_foreign_is_not_believed(released: Stage, name: str, how: str) -> None:
-    file = released.folder / "state" / name
-    content = file.read_bytes()
-    match how:
-        case "torn":
-            file.write_bytes(content[: len(content) // 2])
-        case "gone":
-            file.unlink()
-        case "foreign":
-            file.write_bytes(b'{"sha256": "0", "value": {}}')
-        case "empty":
-            file.write_bytes(b"")
-        case _:
-            file.write_bytes(content.replace(b"main", b"mbin"))
-    obtained = released.obtain()
-    assert (obtained.trusted, code(obtained)) == (None, "TRUST_STATE")
-    with pytest.raises(StateError):
-        _ = released.journal.trusted, released.journal.release_trust
-    file.write_bytes(content)
-    assert code(released.obtain()) == "Verified"
-
-
-def test_an_older_state_that_somebody_puts_back_is_believed_and_leads_on_only(released: Stage) -> None:
-    files = [released.folder / "state" / name for name in ("releases.json", "trusted.json")]
-    older = [file.read_bytes() for file in files]
-    released.release(2, NEWER)
-    released.publish()
-    released.obtain()
-    for file, content in zip(files, older, strict=True):
-        file.write_bytes(content)
-    assert (code(released.obtain()), seq(released)) == ("Verified", 2)
-
-
-def test_a_device_that_is_reset_begins_at_its_anchor(released: Stage) -> None:
-    version_2(released)
-    released.publish()
-    released.obtain()
-    released.journal.forget_trusted()
-    assert released.journal.release_trust is None
-    assert code(released.obtain()) == "Verified"
-    assert (seq(released), version(released)) == (1, 2)
-
-
-def test_memory_and_disk_say_the_same(released: Stage) -> None:
-    state = released.journal.release_trust
-    assert state is not None
-    journal = released.journal
-    journal.write_release_trust(replace(state, fresh_seq=9))
-    assert journal.release_trust == replace(state, fresh_seq=9)
