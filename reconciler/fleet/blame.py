@@ -37,12 +37,13 @@ def writers(found: Iterable[Explanation], blames: Blames, tree: Tree) -> Mapping
     settings = dict.fromkeys(setting for one in found for setting in one.settings)
     commits = {setting: blames.of(setting.place.file).commit(setting.place.line) for setting in settings}
     raw = blames.raw_commits(sorted(set(commits.values()) - {""}))
-    signers, oldest = _signers(tree), blames.history_begins()
-    known = {commit: _writer(commit, content, signers, commit in oldest) for commit, content in raw.items()}
+    signers, oldest = signers_of(tree), blames.history_begins()
+    known = {commit: writer_of(commit, content, signers, commit in oldest) for commit, content in raw.items()}
     return {setting: known.get(commit, Writer()) for setting, commit in commits.items()}
 
 
-def _writer(commit: str, raw: bytes, signers: AllowedSigners | SignatureError, is_oldest: bool) -> Writer:
+def writer_of(commit: str, raw: bytes, signers: AllowedSigners | SignatureError, is_oldest: bool = False) -> Writer:
+    """Who made a commit and who signed it, by these keys."""
     try:
         taken = split_commit(raw)
     except SignatureError as error:
@@ -57,7 +58,7 @@ def _writer(commit: str, raw: bytes, signers: AllowedSigners | SignatureError, i
     return Writer(commit, author, date, signer, "", is_oldest)
 
 
-def _signers(tree: Tree) -> AllowedSigners | SignatureError:
+def signers_of(tree: Tree) -> AllowedSigners | SignatureError:
     """Who may sign; or why nobody can be told, which is then the answer for each commit."""
     try:
         return AllowedSigners.parse(tree.get(SIGNERS_FILE, b""), SIGNERS_FILE)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import reconciler
 from reconciler.fleet import commands as run
+from reconciler.fleet import watch_commands
 from reconciler.fleet.explain_commands import blame, explain
 from reconciler.fleet.imports.command import configure
 from reconciler.fleet.plan_command import plan
@@ -23,6 +24,10 @@ Works on a fleet repository, from a desk or in CI.
   fleet blame DEVICE         the same, and the commit: author, date, signer
   fleet plan BASE..HEAD      what a change would do, on every device, and why
   fleet status               what the devices report
+  fleet get DEVICE           all that a device says
+  fleet why DEVICE           what holds it
+  fleet history DEVICE       what was news, and when
+  fleet audit DEVICE         what ran there, since which commit, by whom
   fleet verify BASE..HEAD    would a device follow these commits?
   fleet release sign         say that devices shall have a commit, in mode `release`
   fleet policy sign          say who may say what, in mode `release`
@@ -58,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     add_release(commands)
     add_policy(commands)
     add_bundle(commands)
+    watch_commands.configure(commands)
     return parser
 
 

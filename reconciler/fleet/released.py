@@ -83,6 +83,13 @@ class Policies:
     waits: str
 
 
+def policies_of(store: Store, commit: str) -> tuple[Branch, Policy]:
+    """What is on this commit of the branch of documents, and the policy in force there. Raises Untrusted."""
+    with untrusted(commit):
+        branch = branch_of(store, commit)
+        return branch, _policies(branch).in_force
+
+
 def _policies(branch: Branch) -> Policies:
     versions = branch.versions()
     files = branch.policy(versions[0]) if versions else None

@@ -76,12 +76,17 @@ def _judge_one(name: str, files: FleetFiles, found: FoundReport | None) -> Devic
         return DeviceStatus(name, flag=f"INVALID: its file is broken: {error.problems[0]}")
     if not device.identity:
         return DeviceStatus(name, flag="NO_IDENTITY: its file has no `identity`, so nothing it says can be checked")
+    return judge_report(device, found)
+
+
+def judge_report(device: Device, found: FoundReport) -> DeviceStatus:
+    """One report of a device that has an identity, believed or flagged."""
     try:
         return _believed(device, found)
     except SignatureError as error:
-        return DeviceStatus(name, flag=f"{error.code}: {error.message}")
+        return DeviceStatus(device.name, flag=f"{error.code}: {error.message}")
     except ValueError as error:
-        return DeviceStatus(name, flag=f"STATUS_REJECTED: {error}")
+        return DeviceStatus(device.name, flag=f"STATUS_REJECTED: {error}")
 
 
 def _believed(device: Device, found: FoundReport) -> DeviceStatus:

@@ -9,6 +9,7 @@ from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import ObjectTooBig, TreeRefused
 from reconciler.repository.probe import may_write, newest, version
 from reconciler.repository.remote import Remote, check_branch, is_ssh
+from reconciler.repository.report_history import read_history
 from reconciler.repository.status_branch import FoundReport, StatusBranch, read_carried, read_reports, report_path
 from reconciler.repository.store import Store
 
@@ -27,6 +28,7 @@ __all__ = [
     "may_write",
     "newest",
     "read_carried",
+    "read_history",
     "read_reports",
     "report_path",
     "version",

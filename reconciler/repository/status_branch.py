@@ -26,6 +26,12 @@ def report_path(device: str) -> str:
     return f"devices/{device}/status.json"
 
 
+def device_of(path: str) -> str:
+    """Whose report a path is; empty for any other path."""
+    parts = path.split("/")
+    return parts[1] if len(parts) == 3 and path == report_path(parts[1]) else ""
+
+
 class StatusBranch:
     """One device's way to write the shared status branch."""
 
@@ -100,9 +106,9 @@ def read_reports(git_dir: Path, revision: str) -> list[FoundReport]:
     found: list[tuple[str, str, tuple[str, ...]]] = []
     for commit, paths in _writers(git, tip):
         for path in paths:
-            parts = path.split("/")
-            if len(parts) == 3 and path == report_path(parts[1]) and all(parts[1] != one[0] for one in found):
-                found.append((parts[1], commit, tuple(paths)))
+            device = device_of(path)
+            if device and all(device != one[0] for one in found):
+                found.append((device, commit, tuple(paths)))
     contents = [_content(git, f"{tip}:{report_path(device)}") for device, _, _ in found]
     raws = _raw_commits(git, [commit for _, commit, _ in found])
     return sorted(

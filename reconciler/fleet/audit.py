@@ -1,0 +1,109 @@
+"""What ran where and when, since which commit, who wrote, signed and approved it: out of Git alone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.fleet.blame import Writer, signers_of, writer_of
+from reconciler.fleet.history import Heard
+from reconciler.fleet.released import find
+from reconciler.manifests import Tree
+from reconciler.repository import Store
+from signing import AllowedSigners, SignatureError, split_commit
+from signing.documents import Branch, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A commit of the fleet: who made it and what it says; by which release people approved it, if by one."""
+
+    commit: str
+    writer: Writer
+    subject: str
+    approved_by: tuple[str, ...] = ()
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A commit on a device: the first report that says that it runs, how it went, and the report that ended it."""
+
+    device: str
+    first: Heard
+    last: Heard
+    phases: tuple[str, ...]
+    until: datetime | None = None
+
+
+def at(reports: Iterable[Heard], device: str, moment: datetime) -> Heard | None:
+    """The newest report of a device that it had signed by then."""
+    earlier = [one for one in reports if one.device == device and one.signed_at <= moment]
+    return max(earlier, key=lambda one: one.signed_at, default=None)
+
+
+def since(reports: Iterable[Heard], known: Heard) -> Heard:
+    """The first report of an unbroken row with the same commit that leads to this one."""
+    first = known
+    mine = sorted((one for one in reports if one.device == known.device), key=lambda one: one.signed_at)
+    for one in reversed([one for one in mine if one.signed_at <= known.signed_at]):
+        if one.applied != known.applied:
+            break
+        first = one
+    return first
+
+
+def stays(reports: Iterable[Heard], commit: str) -> list[Stay]:
+    """Each time that a device ran this commit, by device and time."""
+    by_device: dict[str, list[Heard]] = {}
+    for one in sorted(reports, key=lambda one: (one.device, one.signed_at)):
+        by_device.setdefault(one.device, []).append(one)
+    return [stay for name, mine in by_device.items() for stay in _stays(name, mine, commit)]
+
+
+def _stays(device: str, mine: list[Heard], commit: str) -> list[Stay]:
+    found: list[Stay] = []
+    row: list[Heard] = []
+    for one in [*mine, None]:
+        if one is not None and one.applied == commit:
+            row.append(one)
+        elif row:
+            phases = tuple(dict.fromkeys(heard.report.phase for heard in row))
+            found.append(Stay(device, row[0], row[-1], phases, one.signed_at if one else None))
+            row = []
+    return found
+
+
+def origin(
+    commit: str,
+    store: Store,
+    signers: AllowedSigners | SignatureError,
+    approvals: Mapping[str, tuple[str, tuple[str, ...]]],
+) -> Origin:
+    """Who is behind a commit. Raises GitError when this clone has not got it."""
+    raw = store.commit(commit)
+    try:
+        subject = split_commit(raw).subject
+    except SignatureError:
+        subject = ""
+    release, people = approvals.get(commit, ("", ()))
+    return Origin(commit, writer_of(commit, raw, signers), subject, people, release)
+
+
+def approvals_of(branch: Branch, policy: Policy) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """By commit, the first release of it that a quorum has signed, and who these were."""
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for channel in branch.channels():
+        for seq in branch.seqs(channel):
+            try:
+                release = find(branch, policy, channel, seq)
+            except SignatureError:
+                continue
+            if release.is_signed(policy):
+                people = tuple(sorted(release.voices.people))
+                found.setdefault(release.release.commit, (release.release.name, people))
+    return found
+
+
+def keys(tree: Tree) -> AllowedSigners | SignatureError:
+    """By which keys commits are judged: those of the fleet's files, as `fleet blame` does."""
+    return signers_of(tree)

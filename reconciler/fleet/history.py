@@ -1,0 +1,83 @@
+"""What devices reported over time: each report that is believed, and what was news in it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.fleet.status import DeviceStatus, judge_report
+from reconciler.manifests import Device, FleetFiles
+from reconciler.model import Report
+from reconciler.repository import FoundReport
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One report that is believed: when the device signed it, and the commit of the status branch that holds it."""
+
+    device: str
+    report: Report
+    signed_at: datetime
+    commit: str
+
+    @property
+    def applied(self) -> str:
+        """The commit of the fleet that ran; empty while there is none."""
+        return commit_of(self.report.revisions.applied)
+
+
+def heard(files: FleetFiles, found: Iterable[FoundReport]) -> Iterator[Heard]:
+    """The reports that carry the signature of their device, as its file names it today; others are left out."""
+    devices: dict[str, Device | None] = {}
+    for one in found:
+        if one.device not in devices:
+            known = one.device in files.device_paths
+            device = files.device(one.device) if known else None
+            devices[one.device] = device if device is not None and device.identity else None
+        device = devices[one.device]
+        status = judge_report(device, one) if device is not None else DeviceStatus(one.device)
+        if status.report is not None and status.seen_at is not None and not status.flag:
+            yield Heard(one.device, status.report, status.seen_at, one.commit)
+
+
+def news(reports: Iterable[Heard]) -> Iterator[tuple[Heard, str]]:
+    """Those of one device in which something was new, each with what it was."""
+    before: Report | None = None
+    for one in reports:
+        told = _news(before, one.report)
+        before = one.report
+        if told:
+            yield one, told
+
+
+def _news(before: Report | None, now: Report) -> str:
+    if before is None:
+        return "the first report"
+    told = []
+    if now.phase != before.phase:
+        told.append(f"{before.phase} -> {now.phase}")
+    if now.revisions.applied != before.revisions.applied:
+        told.append(f"now at {short(now.revisions.applied)}" if now.revisions.applied else "runs nothing of the fleet")
+    elif now.revisions.seen != before.revisions.seen:
+        told.append(f"saw {short(now.revisions.seen)}")
+    old = {one.type: one for one in before.conditions}
+    for one in now.conditions:
+        if one.type in ("Drifted", "Trusted", "Rendered", "Fresh", "Stalled"):
+            was = old.get(one.type)
+            if was is None or (was.status, was.reason) != (one.status, one.reason):
+                told.append(f"{one.type} {one.reason}")
+    phases = {app.name: app.phase for app in before.apps}
+    told += [f"{app.name} {app.phase}" for app in now.apps if phases.get(app.name) != app.phase]
+    gone = sorted(phases.keys() - {app.name for app in now.apps})
+    told += [f"{name} is gone" for name in gone]
+    return ", ".join(told) or (f"{len(now.steps)} steps" if now.steps else "")
+
+
+def commit_of(revision: str) -> str:
+    """The commit id of `branch@sha1:id`."""
+    return revision.rpartition(":")[2]
+
+
+def short(revision: str) -> str:
+    """A revision for people."""
+    branch, _, commit = revision.partition("@")
+    return f"{branch}@{commit.rpartition(':')[2][:12]}" if commit else "nothing"

@@ -1,0 +1,216 @@
+"""fleet get, why, history, audit: what devices said, out of the status branch and the fleet's own history."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from reconciler.errors import ReconcilerError, UnknownDevice, UnknownRevision
+from reconciler.fleet import audit as trail
+from reconciler.fleet import status as reported
+from reconciler.fleet.history import Heard, heard, news, short
+from reconciler.fleet.released import policies_of
+from reconciler.fleet.text import age, table
+from reconciler.fleet.why import reasons
+from reconciler.manifests import FleetFiles
+from reconciler.model.codec import to_plain
+from reconciler.repository import Store, read_history, read_reports
+from reconciler.repository.desk import Desk
+from reconciler.terminal import Parser, printable
+from signing.documents import DEFAULT_BRANCH
+
+
+class _Watch:
+    """The clone, its fleet, and where its reports are."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.desk = Desk(options.folder)
+        self.tree = self.desk.worktree()
+        self.files = FleetFiles(self.tree)
+        self.store = Store(self.desk.git_dir)
+        self._is_offline = bool(options.no_fetch)
+
+    def fetched(self, branch: str) -> str:
+        """Where the clone keeps a branch; empty when there is none."""
+        try:
+            name = self.desk.remote_ref(branch) if self._is_offline else self.desk.fetch(branch)
+            return self.store.resolve(name)
+        except UnknownRevision:
+            return ""
+
+    def check(self, device: str) -> None:
+        if device not in self.files.device_paths:
+            raise UnknownDevice(f"the fleet has no device `{device}`", advice="see `fleet status`")
+
+    def status(self, device: str) -> reported.DeviceStatus:
+        self.check(device)
+        tip = self.fetched(self.files.fleet.status_branch)
+        found = [one for one in read_reports(self.desk.git_dir, tip) if one.device == device] if tip else []
+        (status,) = (one for one in reported.judge(self.files, found) if one.device == device)
+        return status
+
+    def heard(self, device: str = "") -> list[Heard]:
+        tip = self.fetched(self.files.fleet.status_branch)
+        return list(heard(self.files, read_history(self.desk.git_dir, tip, device))) if tip else []
+
+
+def get(options: argparse.Namespace) -> int:
+    """Print all that the newest report of a device says."""
+    status = _Watch(options).status(options.device)
+    if status.report is None or options.output == "json":
+        told = {"device": status.device, "phase": status.phase, "flag": status.flag, "report": to_plain(status.report)}
+        print(json.dumps(told, indent=2) if options.output == "json" else f"{status.phase}: {status.message}")
+        return 0
+    report = status.report
+    seen = f"{age((datetime.now(UTC) - status.seen_at).total_seconds())} ago" if status.seen_at else "never"
+    free = f"{report.disk_free_bytes / 1e9:.1f} GB" if report.disk_free_bytes is not None else "not told"
+    versions = f"reconciler {report.versions.agent}, Engine {report.versions.engine or 'unknown'}"
+    lines = [f"device     {report.device}", f"phase      {report.phase}", f"signed     {seen}"]
+    for name in ("seen", "trusted", "attempted", "applied", "healthy"):
+        lines.append(f"{name:<10} {getattr(report.revisions, name) or 'nothing'}")
+    lines += [f"versions   {versions}", f"disk free  {free}", ""]
+    lines += [
+        f"{c.type:<12} {c.status:<8} {c.reason:<18} since {c.since} {c.message}".rstrip() for c in report.conditions
+    ]
+    for app in report.apps:
+        lines += ["", f"{app.name}: {app.phase} {app.message}".rstrip()]
+        lines += [f"  {s.name:<16} {s.state:<12} {s.health:<10} {s.image}".rstrip() for s in app.services]
+    print("\n".join(map(printable, lines)))
+    return 0
+
+
+def why(options: argparse.Namespace) -> int:
+    """Print what holds a device, a line each; exit code 2 when something does."""
+    watch = _Watch(options)
+    status = watch.status(options.device)
+    tip = watch.fetched(options.branch)
+    found = reasons(status, tip, options.branch, datetime.now(UTC))
+    if options.output == "json":
+        print(json.dumps([{"what": what, "why": told} for what, told in found], indent=2))
+    elif not found and status.report is not None:
+        print(f"nothing holds it: {status.report.phase} at {short(status.report.revisions.applied)}")
+    for what, told in found if options.output == "text" else ():
+        print(printable(f"{what:<12} {told}"))
+    return 2 if found else 0
+
+
+def history(options: argparse.Namespace) -> int:
+    """Print what was news in the reports of a device, the newest last."""
+    watch = _Watch(options)
+    watch.check(options.device)
+    found = list(news(watch.heard(options.device)))[-options.lines :]
+    if options.output == "json":
+        told = [{"time": f"{one.signed_at:%Y-%m-%dT%H:%M:%SZ}", "phase": one.report.phase, "news": what,
+                 "applied": one.report.revisions.applied, "commit": one.commit} for one, what in found]  # fmt: skip
+        print(json.dumps(told, indent=2))
+    elif found:
+        rows = [(f"{one.signed_at:%Y-%m-%d %H:%M:%S}", one.report.phase, what) for one, what in found]
+        print(table(("TIME", "PHASE", "NEWS"), rows))
+    else:
+        print(f"{options.device} has never reported")
+    return 0
+
+
+def audit(options: argparse.Namespace) -> int:
+    """Print what a device ran at a time, or where a commit ran; with who wrote, signed and approved it."""
+    watch = _Watch(options)
+    if bool(options.device) == bool(options.commit):
+        raise ReconcilerError("what shall be audited?", advice="name a device, or say `--commit COMMIT`")
+    told = _of_commit(watch, options) if options.commit else _of_device(watch, options)
+    if options.output == "json":
+        print(json.dumps(told, indent=2))
+        return 0
+    for key, value in told.items():
+        for line in value if isinstance(value, list) else [value]:
+            print(
+                printable(f"{key:<10} {' '.join(map(str, line.values())) if isinstance(line, dict) else line}").rstrip()
+            )
+    return 0
+
+
+def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
+    watch.check(options.device)
+    moment = _moment(options.at) if options.at else datetime.now(UTC)
+    reports = watch.heard(options.device)
+    known = trail.at(reports, options.device, moment)
+    if known is None:
+        return {"device": options.device, "at": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "ran": "nothing that it reported"}
+    first = trail.since(reports, known)
+    services = [
+        {"service": f"{app.name}/{one.name}", "image": one.image, "state": one.state, "id": one.image_id}
+        for app in known.report.apps
+        for one in app.services
+    ]
+    return {
+        "device": options.device,
+        "at": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        "reported": f"{known.signed_at:%Y-%m-%dT%H:%M:%SZ} {known.report.phase}, commit {known.commit[:12]}",
+        "since": f"{first.signed_at:%Y-%m-%dT%H:%M:%SZ}",
+        **(_origin(watch, known.applied, options) if known.applied else {"commit": "none"}),
+        "ran": services,
+    }
+
+
+def _of_commit(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
+    commit = watch.store.resolve(options.commit)
+    ran: list[Mapping[str, str]] = []
+    for stay in trail.stays(watch.heard(), commit):
+        until = f"until {stay.until:%Y-%m-%dT%H:%M:%SZ}" if stay.until else "still"
+        went = f"{' -> '.join(stay.phases)}"
+        began = f"{stay.first.signed_at:%Y-%m-%dT%H:%M:%SZ}"
+        ran.append({"device": f"{stay.device:<20}", "from": began, "until": until, "went": went})
+    return {**_origin(watch, commit, options), "ran": ran or "nowhere that was reported"}
+
+
+def _origin(watch: _Watch, commit: str, options: argparse.Namespace) -> dict[str, object]:
+    approvals: dict[str, tuple[str, tuple[str, ...]]] = {}
+    if watch.fetched(options.releases):
+        # Without documents nobody approves; the commit's own signature is all there is.
+        with suppress(ReconcilerError):
+            branch, policy = policies_of(watch.store, watch.fetched(options.releases))
+            approvals = trail.approvals_of(branch, policy)
+    found = trail.origin(commit, watch.store, trail.keys(watch.tree), approvals)
+    signed = f"signed by {found.writer.signer}" if found.writer.signer else found.writer.refused
+    approved = {"approved": f"{', '.join(found.approved_by)} by release {found.release}"} if found.approved_by else {}
+    return {
+        "commit": found.commit,
+        "subject": found.subject,
+        "written": f"{found.writer.date} by {found.writer.author}, {signed}",
+        **approved,
+    }
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ReconcilerError(f"`--at` {text!r} is no time", advice="write 2026-06-01T12:00:00Z") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def configure(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """The options of these commands."""
+    for name, run, text in (
+        ("get", get, "all that the newest report of a device says"),
+        (
+            "why",
+            why,
+            "what holds a device: signature, files, image, lock, health, silence; exit code 2 when something does",
+        ),
+        ("history", history, "what was news in the reports of a device"),
+        ("audit", audit, "what ran, where and when, and who wrote, signed and approved it"),
+    ):
+        parser = commands.add_parser(name, help=text, description=text)
+        parser.add_argument("device", nargs="?" if name == "audit" else None, help="its name in the fleet")
+        parser.add_argument("--no-fetch", action="store_true", help="do not ask the remote")
+        parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+        parser.set_defaults(run=run)
+        if name == "why":
+            parser.add_argument("--branch", default="main", help="what devices obey; default: main")
+        if name == "history":
+            parser.add_argument("-n", "--lines", type=int, default=30, metavar="N", help="the newest; default: 30")
+        if name == "audit":
+            parser.add_argument("--at", default="", metavar="TIME", help="such as 2026-06-01T12:00:00Z; default: now")
+            parser.add_argument("--commit", default="", help="where did this commit run?")
+            parser.add_argument("--releases", default=DEFAULT_BRANCH, help=f"default: {DEFAULT_BRANCH}")

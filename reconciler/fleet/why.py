@@ -1,0 +1,58 @@
+"""What holds a device: every reason, from its newest report and from what the fleet's branch says now."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from reconciler.fleet.history import commit_of, short
+from reconciler.fleet.status import SILENT_AFTER_HEARTBEATS, DeviceStatus
+from reconciler.fleet.text import age
+from reconciler.model import Report
+
+# Each says what is wrong by being false, but for these, which say it by being true.
+_FALSE = ("Trusted", "Fresh", "Rendered")
+_TRUE = ("Stalled", "Reconciling")
+
+
+def reasons(status: DeviceStatus, tip: str, branch: str, now: datetime) -> list[tuple[str, str]]:
+    """What, and why, in the order in which to look; empty when nothing holds it.
+
+    `tip` is the newest commit of the fleet's branch that this clone knows.
+    """
+    if status.flag:
+        return [("Refused", status.flag)]
+    if status.report is None or status.seen_at is None:
+        return [("Silent", "it has never reported")]
+    return [*_silence(status.report, status.seen_at, now), *_conditions(status.report, now),
+            *_behind(status.report, tip, branch), *_apps(status.report)]  # fmt: skip
+
+
+def _silence(report: Report, seen_at: datetime, now: datetime) -> Iterator[tuple[str, str]]:
+    seconds = (now - seen_at).total_seconds()
+    if 0 < report.heartbeat_seconds * SILENT_AFTER_HEARTBEATS < seconds:
+        due = age(report.heartbeat_seconds)
+        yield "Silent", f"last heard {age(seconds)} ago, and a report is due every {due}: what follows is old"
+
+
+def _conditions(report: Report, now: datetime) -> Iterator[tuple[str, str]]:
+    for one in report.conditions:
+        is_wrong = (one.type in _FALSE and one.status == "False") or (one.type in _TRUE and one.status == "True")
+        if is_wrong:
+            yield one.type, f"{one.reason} since {one.since}: {one.message}".rstrip(": ")
+
+
+def _behind(report: Report, tip: str, branch: str) -> Iterator[tuple[str, str]]:
+    """In mode `commits` a device's commits are those of the branch; other modes name a tag or a release."""
+    revisions = report.revisions
+    seen, applied = commit_of(revisions.seen), commit_of(revisions.applied)
+    if revisions.seen.startswith(f"{branch}@") and tip and seen != tip:
+        yield "Behind", f"it saw {short(revisions.seen)}, and the branch is at {tip[:12]}: it asks at its next pass"
+    elif revisions.trusted and commit_of(revisions.trusted) != applied:
+        told = f"it trusts {short(revisions.trusted)}, and runs {short(revisions.applied)}"
+        yield "Behind", told
+
+
+def _apps(report: Report) -> Iterator[tuple[str, str]]:
+    for app in report.apps:
+        if app.phase != "Healthy":
+            good = f"; last healthy at {short(app.healthy)}" if app.healthy else ""
+            yield app.name, f"{app.phase}: {app.message}{good}" if app.message else f"{app.phase}{good}"

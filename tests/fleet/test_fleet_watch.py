@@ -1,0 +1,176 @@
+"""`fleet get`, `why`, `history`, `audit`: what devices said and ran, out of Git alone, believed by their signatures."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleet_desk import SMALL, FleetDesk, device
+from written_branch import NOW, WrittenBranch, path_of, report
+
+from lab.operator import Operator
+from signing import Signer
+
+KEY, OTHER = Signer.generate(), Signer.generate()
+HOUR = 3600
+
+
+@pytest.fixture
+def branch(tmp_path: Path) -> WrittenBranch:
+    return WrittenBranch(tmp_path / "remote.git")
+
+
+@pytest.fixture
+def desk(ann: Operator, capsys: pytest.CaptureFixture[str], branch: WrittenBranch) -> FleetDesk:
+    """d1 has an identity, and Ann signs what she commits."""
+    desk = FleetDesk(ann, capsys)
+    desk.lay({**SMALL, "devices/d1.yaml": device("d1", f"identity: {KEY.public.line}"),
+              "trust/allowed_signers": f"{ann.allowed_signers_line}\n"})  # fmt: skip
+    desk.git("config", "user.email", ann.email)
+    desk.git("remote", "add", "origin", str(branch.bare))
+    return desk
+
+
+def commit(desk: FleetDesk, message: str) -> str:
+    made = desk.owner.commit(message)
+    desk.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+    return made
+
+
+def condition(kind: str, status: str, reason: str, message: str = "") -> dict[str, str]:
+    return {"type": kind, "status": status, "reason": reason, "message": message, "since": "2026-06-01T00:00:00Z"}
+
+
+def at(revision: str) -> dict[str, str]:
+    whole = f"main@sha1:{revision}"
+    return {"seen": whole, "trusted": whole, "attempted": whole, "applied": whole, "healthy": whole}
+
+
+def told(phase: str = "Healthy", revision: str = "1" * 40, **more: Any) -> bytes:
+    apps = [{"name": "web", "phase": phase, "services": [{"name": "web", "image": "busybox:1.36", "state": "running"}]}]
+    return report("d1", **{"phase": phase, "revisions": at(revision), "apps": apps, "heartbeat_seconds": 900, **more})
+
+
+def say(branch: WrittenBranch, content: bytes, hours_ago: float = 0, key: Signer = KEY) -> None:
+    branch.write({path_of("d1"): content}, key, at=NOW - int(hours_ago * HOUR))
+
+
+def moment(hours_ago: float) -> str:
+    return f"{datetime.fromtimestamp(NOW - int(hours_ago * HOUR), UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+# get and why
+
+
+def test_get_tells_all_that_the_newest_report_says(desk: FleetDesk, branch: WrittenBranch) -> None:
+    say(branch, told(conditions=[condition("Trusted", "True", "Verified", "obeying x by ann")]))
+    lines = desk.fleet("get", "d1").lines
+    assert {"device     d1", "phase      Healthy", f"applied    main@sha1:{'1' * 40}"} <= set(lines)
+    assert any(line.startswith("Trusted      True     Verified") for line in lines)
+    assert "  web              running                 busybox:1.36" in lines
+    assert desk.fleet("get", "d1", "-o", "json").json["report"]["device"] == "d1"
+
+
+def test_a_device_that_is_none_is_an_error(desk: FleetDesk, branch: WrittenBranch) -> None:
+    say(branch, told())
+    for command in ("get", "why", "history", "audit"):
+        assert desk.fleet(command, "d7").code == 13
+
+
+def test_nothing_holds_a_device_that_runs_the_tip(desk: FleetDesk, branch: WrittenBranch) -> None:
+    tip = commit(desk, "The first")
+    say(branch, told(revision=tip))
+    answer = desk.fleet("why", "d1")
+    assert (answer.code, answer.out) == (0, f"nothing holds it: Healthy at main@{tip[:12]}\n")
+
+
+HELD = {
+    "signature": (
+        told(conditions=[condition("Trusted", "False", "UNSIGNED", "a word")]),
+        "Trusted      UNSIGNED since",
+    ),
+    "files": (told(conditions=[condition("Rendered", "False", "Invalid", "x.yaml:1:1: no")]), "Rendered     Invalid"),
+    "network": (told(conditions=[condition("Fresh", "False", "RemoteUnavailable")]), "Fresh        RemoteUnavailable"),
+    "lock": (told(conditions=[condition("Reconciling", "True", "Locked", "held")]), "Reconciling  Locked since"),
+    "engine": (told(conditions=[condition("Stalled", "True", "EngineError")]), "Stalled      EngineError"),
+    "health": (told("CrashLooping"), "web          CrashLooping"),
+    "behind": (told(revision="2" * 40), "Behind       it saw main@222222222222, and the branch is at"),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_holds_a_device_is_told(desk: FleetDesk, branch: WrittenBranch, name: str) -> None:
+    commit(desk, "The first")
+    content, line = HELD[name]
+    say(branch, content)
+    answer = desk.fleet("why", "d1")
+    assert answer.code == 2
+    assert any(one.startswith(line) for one in answer.lines), answer.out
+    assert all({"what", "why"} == set(one) for one in desk.fleet("why", "d1", "-o", "json").json)
+
+
+def test_silence_and_forgery_are_reasons(desk: FleetDesk, branch: WrittenBranch) -> None:
+    assert desk.fleet("why", "d1").lines == ["Silent       it has never reported"]
+    say(branch, told(), hours_ago=5)
+    assert desk.fleet("why", "d1").lines[0].startswith("Silent       last heard 5h ago")
+    say(branch, told("Degraded"), key=OTHER)
+    assert desk.fleet("why", "d1").lines[0].startswith("Refused      SIGNER_UNKNOWN")
+
+
+# history
+
+
+def test_history_tells_what_was_news_and_leaves_heartbeats_and_forgeries_out(
+    desk: FleetDesk, branch: WrittenBranch
+) -> None:
+    say(branch, told(), 5)
+    say(branch, told(time="2026-01-01T01:00:00Z"), 4)
+    say(branch, told("Degraded"), 3, key=OTHER)
+    say(branch, told("Pulling", "2" * 40), 2)
+    say(branch, told("Healthy", "2" * 40, conditions=[condition("Drifted", "True", "Healed")]), 1)
+    lines = desk.fleet("history", "d1").lines
+    assert [line.split("  ", 2)[2].strip() for line in lines[1:]] == [
+        "the first report",
+        "Healthy -> Pulling, now at main@222222222222, web Pulling",
+        "Pulling -> Healthy, Drifted Healed, web Healthy",
+    ]
+    assert len(desk.fleet("history", "d1", "-n", "1").lines) == 2
+    assert [one["phase"] for one in desk.fleet("history", "d1", "-o", "json").json] == ["Healthy", "Pulling", "Healthy"]
+    assert desk.fleet("history", "d2").out == "d2 has never reported\n"
+
+
+# audit
+
+
+def test_audit_says_what_ran_at_a_time_since_when_and_by_whom(desk: FleetDesk, branch: WrittenBranch) -> None:
+    first, second = commit(desk, "Begin"), commit(desk, "Go on")
+    for hours, revision in ((9, first), (8, first), (4, second), (2, second)):
+        say(branch, told(revision=revision), hours)
+    now = desk.fleet("audit", "d1")
+    assert now.code == 0, now.err
+    assert f"since      {moment(4)}" in now.lines
+    assert f"commit     {second}" in now.lines
+    assert any(f"by Ann <{desk.owner.email}>, signed by {desk.owner.email}" in line for line in now.lines)
+    assert any(line.startswith("ran        web/web busybox:1.36 running") for line in now.lines)
+    then = desk.fleet("audit", "d1", "--at", moment(6)).lines
+    assert f"since      {moment(9)}" in then
+    assert f"commit     {first}" in then
+    assert "ran        nothing that it reported" in desk.fleet("audit", "d1", "--at", moment(12)).lines
+
+
+def test_audit_says_where_a_commit_ran_and_how_it_went(desk: FleetDesk, branch: WrittenBranch) -> None:
+    first, second = commit(desk, "Begin"), commit(desk, "Go on")
+    for hours, phase, revision in ((9, "Pulling", first), (8, "Healthy", first), (4, "Healthy", second)):
+        say(branch, told(phase, revision), hours)
+    ran = [line for line in desk.fleet("audit", "--commit", first).lines if line.startswith("ran")]
+    assert ran == [f"ran        {'d1':<20} {moment(9)} until {moment(4)} Pulling -> Healthy"]
+    told_of = desk.fleet("audit", "--commit", second, "-o", "json").json
+    assert (told_of["subject"], told_of["ran"][0]["until"]) == ("Go on", "still")
+    third = commit(desk, "Nobody runs it")
+    assert "ran        nowhere that was reported" in desk.fleet("audit", "--commit", third).lines
+
+
+@pytest.mark.parametrize("arguments", [(), ("d1", "--commit", "HEAD"), ("d1", "--at", "yesterday")])
+def test_a_question_that_is_none_is_told(desk: FleetDesk, branch: WrittenBranch, arguments: tuple[str, ...]) -> None:
+    say(branch, told())
+    assert desk.fleet("audit", *arguments).code == 1
