@@ -42,7 +42,8 @@ def propose(options: argparse.Namespace) -> int:
     releases.shared.add(documents, f"Propose policy {version}")
     print(f"made policy {version} out of {POLICY_SOURCE}, until {policy.expires:%Y-%m-%d}")
     if version == 1:
-        print(f"anchor {policy.sha256}: write it into the settings of devices (`trust.anchor`)")
+        print(f"anchor {policy.sha256}")
+        print("      which the settings of devices name: `trust: {mode: release, anchor: ...}`")
     print("next: fleet policy sign, by " + (missing(policy.role(ROOT), ()) or "nobody"))
     return 0
 

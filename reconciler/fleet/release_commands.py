@@ -92,7 +92,7 @@ def sign(options: argparse.Namespace) -> int:
     folder = release_folder(options.channel, seq)
     files = {
         f"{folder}/{RELEASE_FILE}": found.step.raw,
-        f"{folder}/{LISTING_FILE}": found.step.listing,
+        f"{folder}/{LISTING_FILE}": found.step.listing(),
         signature_file(folder, person): key.sign(found.step.raw, RELEASE_NAMESPACE),
     }
     releases.shared.publish(files, f"Sign release {found.release.name} as {person}")

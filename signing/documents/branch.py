@@ -68,8 +68,16 @@ class Branch:
         return None if found is None else PolicyFiles(found[0][0], found[0][1], found[1])
 
     def release(self, channel: str, seq: int) -> Step | None:
-        found = self._folder(release_folder(channel, seq), RELEASE_FILE, LISTING_FILE)
-        return None if found is None else Step(found[0][0], found[1], found[0][1])
+        folder = release_folder(channel, seq)
+        listing = f"{folder}/{LISTING_FILE}"
+        found = self._folder(folder, RELEASE_FILE) if listing in self.paths else None
+        return None if found is None else Step(found[0][0], found[1], lambda: self.read([listing])[listing])
+
+    def policies(self) -> Mapping[int, bytes]:
+        """Every version of the policy, in one go; neither the keys nor the signatures."""
+        paths = {version: f"{policy_folder(version)}/{POLICY_FILE}" for version in self.versions()}
+        contents = self.read(paths.values())
+        return {version: contents[path] for version, path in paths.items()}
 
     def freshness(self, channel: str) -> tuple[bytes, Mapping[str, bytes]] | None:
         """The note and its signatures."""

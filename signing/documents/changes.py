@@ -16,11 +16,11 @@ MAX_MISSED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The documents of one release, as they lie on the branch."""
+    """The documents of one release, as they lie on the branch; its list of files, which is long, on demand."""
 
     raw: bytes
     signatures: Mapping[str, bytes]
-    listing: bytes
+    listing: Callable[[], bytes]
 
 
 # The documents of the release with this number; None when they are gone.
@@ -80,7 +80,7 @@ def _go_through(
             told = f"release {release.channel}/{seq}, which was missed, is gone, so nobody knows who changed what"
             raise SignatureError("CHAIN", told)
         missed = Release.parse(step.raw)
-        files = Listing.parse(step.listing)
+        files = Listing.parse(step.listing())
         if (missed.seq, missed.channel, missed.previous) != (seq, release.channel, sha256):
             raise SignatureError("CHAIN", f"release {release.channel}/{seq} does not follow the one before it")
         if files.content != missed.content:

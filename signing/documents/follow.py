@@ -48,15 +48,10 @@ class Followed:
 
 def anchored(branch: Branch, sha256: str) -> tuple[Policy, PolicyFiles]:
     """The policy with this digest. Raises SignatureError POLICY_ANCHOR when it is not on the branch."""
-    for version in branch.versions():
-        files = branch.policy(version)
+    for version, raw in branch.policies().items():
+        files = branch.policy(version) if hashlib.sha256(raw).hexdigest() == sha256 else None
         if files is not None:
-            try:
-                policy = Policy.parse(files.raw, files.signers)
-            except SignatureError:
-                continue
-            if policy.sha256 == sha256:
-                return policy, files
+            return Policy.parse(files.raw, files.signers), files
     raise SignatureError("POLICY_ANCHOR", f"no policy on the branch has the digest {sha256[:12]}..., the anchor")
 
 
@@ -123,8 +118,9 @@ class ReleaseJudge:
     def _listing_of(self, accepted: Accepted) -> Listing:
         """What was accepted, file by file: from the branch, or from its commit. With neither, all counts as changed."""
         step = self.branch.release(accepted.channel, accepted.seq)
-        if step is not None and hashlib.sha256(step.listing).hexdigest() == accepted.content:
-            return Listing.parse(step.listing)
+        raw = step.listing() if step is not None else b""
+        if hashlib.sha256(raw).hexdigest() == accepted.content:
+            return Listing.parse(raw)
         try:
             listing = self.contents.listing(accepted.commit)
         except SignatureError:

@@ -66,7 +66,7 @@ def team(story: Story) -> Team:
     ben.clone(story.server.url("fleet"))
     both = Team(story, ben)
     told = both.policy(new_policy_file("stories", [story.ann.email, ben.email]))
-    anchor = told.partition("anchor ")[2].partition(":")[0]
+    anchor = told.partition("anchor ")[2].split()[0]
     story.settings("{mode: commits, allowedSigners: allowed_signers}", f"{{mode: release, anchor: {anchor}}}")
     return both
 
