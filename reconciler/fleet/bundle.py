@@ -3,8 +3,7 @@
 import argparse
 
 from reconciler.errors import UnknownRevision
-from reconciler.repository import Store
-from reconciler.repository.bundle import create_bundle
+from reconciler.repository import Store, create_bundle
 from reconciler.repository.desk import Desk
 
 

@@ -3,7 +3,7 @@
 `Desk` is imported from `reconciler.repository.desk`, because it needs GitPython, which devices do not have.
 """
 
-from reconciler.repository.bundle import BundleRefused
+from reconciler.repository.bundle import BundleRefused, create_bundle
 from reconciler.repository.commits import Author
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import ObjectTooBig, TreeRefused
@@ -24,6 +24,7 @@ __all__ = [
     "Store",
     "TreeRefused",
     "check_branch",
+    "create_bundle",
     "is_ssh",
     "may_write",
     "newest",
