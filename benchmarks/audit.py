@@ -72,6 +72,8 @@ def build(clone: Path, commits: int, reports: int, devices: int) -> list[str]:
         path = {f"devices/{name}/status.json": content}
         commit(clone, "status", path, f"{name}: Healthy", _START + number * 60, keys[name])
     subprocess.run(["git", "-C", str(clone), "update-ref", "refs/heads/status", _tips["status"]], check=True)
+    # As a clone has them: objects in packs.
+    subprocess.run(["git", "-C", str(clone), "repack", "-adq"], check=True)
     return made
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from reconciler.errors import GitError, UnknownRevision
@@ -94,6 +94,30 @@ def read_objects(git: Git, ids: Iterable[str], kind: str, most: int = MAX_FILE_B
         contents.append(out[end + 1 : end + 1 + size])
         position = end + 1 + size + 1
     return contents
+
+
+def small_objects(git: Git, names: Sequence[str], most: int) -> list[bytes]:
+    """Each object, by whatever names it; nothing, for one of over `most` bytes or that is missing.
+
+    So whoever wrote one cannot keep the others from being read.
+    """
+    asked = "".join(f"{name}\n" for name in names).encode()
+    sizes = git.run("cat-file", "--batch-check", stdin=asked).decode("utf-8", "replace").splitlines()
+    small = [name for name, told in zip(names, sizes, strict=True) if _is_small(told, most)]
+    out = git.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in small).encode())
+    found: dict[str, bytes] = {}
+    position = 0
+    for name in small:
+        end = out.index(b"\n", position)
+        size = int(out[position:end].split()[-1])
+        found[name] = out[end + 1 : end + 1 + size]
+        position = end + 1 + size + 1
+    return [found.get(name, b"") for name in names]
+
+
+def _is_small(told: str, most: int) -> bool:
+    parts = told.split(" ")
+    return len(parts) == 3 and parts[2].isdigit() and int(parts[2]) <= most
 
 
 def _size(git: Git, one: str, line: str, kind: str) -> int:

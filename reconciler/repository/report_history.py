@@ -1,12 +1,12 @@
 """Every report that was ever written to a status branch, not yet believed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.model import MAX_REPORT_BYTES
 from reconciler.repository.git import Git
-from reconciler.repository.objects import resolve
-from reconciler.repository.status_branch import FoundReport, device_of
+from reconciler.repository.objects import resolve, small_objects
+from reconciler.repository.status_branch import FoundReport, device_of, report_path
 
 # Contents that are held in memory at once.
 _AT_ONCE = 500
@@ -21,8 +21,9 @@ def read_history(git_dir: Path, revision: str, device: str = "") -> Iterator[Fou
     written = list(_written(git, resolve(git, revision), device))
     for start in range(0, len(written), _AT_ONCE):
         part = written[start : start + _AT_ONCE]
-        raws = _objects(git, [commit for _, commit, _ in part])
-        contents = _objects(git, [f"{commit}:devices/{name}/status.json" for name, commit, _ in part])
+        raws = small_objects(git, [commit for _, commit, _ in part], MAX_REPORT_BYTES)
+        names = [f"{commit}:{report_path(name)}" for name, commit, _ in part]
+        contents = small_objects(git, names, MAX_REPORT_BYTES)
         for (name, commit, touched), raw, content in zip(part, raws, contents, strict=True):
             yield FoundReport(name, content, commit, raw, touched)
 
@@ -37,24 +38,3 @@ def _written(git: Git, tip: str, device: str) -> Iterator[tuple[str, str, tuple[
         for name in filter(None, map(device_of, touched)):
             if not device or name == device:
                 yield name, commit, touched
-
-
-def _objects(git: Git, names: Sequence[str]) -> list[bytes]:
-    """Each object; nothing, for one that is too big or missing: no writer may hide all others."""
-    asked = "".join(f"{name}\n" for name in names).encode()
-    sizes = git.run("cat-file", "--batch-check", stdin=asked).decode("utf-8", "replace").splitlines()
-    small = [name for name, told in zip(names, sizes, strict=True) if _is_small(told)]
-    out = git.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in small).encode())
-    found: dict[str, bytes] = {}
-    position = 0
-    for name in small:
-        end = out.index(b"\n", position)
-        size = int(out[position:end].split()[-1])
-        found[name] = out[end + 1 : end + 1 + size]
-        position = end + 1 + size + 1
-    return [found.get(name, b"") for name in names]
-
-
-def _is_small(told: str) -> bool:
-    parts = told.split(" ")
-    return len(parts) == 3 and parts[2].isdigit() and int(parts[2]) <= MAX_REPORT_BYTES

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reconciler.errors import GitError, PushRejected, RemoteUnavailable, UnknownRevision
+from reconciler.errors import PushRejected, RemoteUnavailable, UnknownRevision
 from reconciler.model import MAX_REPORT_BYTES
 from reconciler.repository.bundle import create_bundle, fetch_bundle, read_header
 from reconciler.repository.commits import Author, Sign, commit_files
 from reconciler.repository.git import Git, complaint, init_bare
 from reconciler.repository.mirror import fetch, fetching
-from reconciler.repository.objects import read_objects, resolve
+from reconciler.repository.objects import MAX_FILE_BYTES, resolve, small_objects
 from reconciler.repository.remote import Remote, check_branch
 
 # Devices that report in the same second race for the branch; the next pass tries again anyway.
@@ -103,18 +103,18 @@ def read_reports(git_dir: Path, revision: str) -> list[FoundReport]:
     """The newest report of each device, each with the commit that wrote it. Oversized ones come back empty."""
     git = Git(git_dir)
     tip = resolve(git, revision)
-    found: list[tuple[str, str, tuple[str, ...]]] = []
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for commit, paths in _writers(git, tip):
-        for path in paths:
-            device = device_of(path)
-            if device and all(device != one[0] for one in found):
-                found.append((device, commit, tuple(paths)))
-    contents = [_content(git, f"{tip}:{report_path(device)}") for device, _, _ in found]
-    raws = _raw_commits(git, [commit for _, commit, _ in found])
-    return sorted(
-        (FoundReport(d, content, c, raw, t) for (d, c, t), content, raw in zip(found, contents, raws, strict=True)),
-        key=lambda report: report.device,
-    )
+        for device in filter(None, map(device_of, paths)):
+            found.setdefault(device, (commit, tuple(paths)))
+    names = sorted(found)
+    contents = small_objects(git, [f"{tip}:{report_path(device)}" for device in names], MAX_REPORT_BYTES)
+    # An empty one, which no signature fits, for what cannot be read: no writer may blind all.
+    raws = small_objects(git, [found[device][0] for device in names], MAX_FILE_BYTES)
+    return [
+        FoundReport(device, content, found[device][0], raw, found[device][1])
+        for device, content, raw in zip(names, contents, raws, strict=True)
+    ]
 
 
 def read_carried(bundle: Path, branch: str) -> list[FoundReport]:
@@ -127,34 +127,9 @@ def read_carried(bundle: Path, branch: str) -> list[FoundReport]:
         return read_reports(bare, "refs/heads/carried")
 
 
-def _raw_commits(git: Git, commits: list[str]) -> list[bytes]:
-    """The raw commits; an empty one, which no signature fits, for what cannot be read: no writer may blind all."""
-    if not commits:
-        return []
-    try:
-        return read_objects(git, commits, "commit")
-    except GitError:
-        return [_raw_commit(git, commit) for commit in commits]
-
-
-def _raw_commit(git: Git, commit: str) -> bytes:
-    try:
-        return read_objects(git, [commit], "commit")[0]
-    except GitError:
-        return b""
-
-
 def _writers(git: Git, tip: str) -> Iterable[tuple[str, list[str]]]:
     """Each commit, newest first, with the paths that it changes."""
     out = git.run("log", "--first-parent", "-m", "--no-renames", "--format=%x01%H", "--name-only", tip, "--")
     for block in out.decode("utf-8", "replace").split("\x01")[1:]:
         commit, *paths = block.split("\n")
         yield commit, [path for path in paths if path]
-
-
-def _content(git: Git, name: str) -> bytes:
-    code, out, _ = git.attempt("cat-file", "-s", name)
-    if code != 0 or int(out) > MAX_REPORT_BYTES:
-        return b""
-    code, out, _ = git.attempt("cat-file", "blob", name)
-    return out if code == 0 else b""
