@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from reconciler.errors import GitError
 from reconciler.repository import ObjectTooBig, Store, TreeRefused
 from signing import SignatureError, identified
-from signing.documents import MAX_LISTING, Branch, Entry, Listing
+from signing.documents import LISTING_FILE, MAX_DOCUMENT, MAX_LISTING, Branch, Entry, Listing
 
 
 class Contents:
@@ -19,7 +19,9 @@ class Contents:
         try:
             return identified(commit, self._store.commit(commit)).tree
         except GitError as error:
-            told = f"its commit {commit[:12]} is not on the fleet's branch; push it"
+            told = (
+                f"its commit {commit[:12]} is not here: whoever made it has to push it, and here it has to be fetched"
+            )
             raise SignatureError("COMMIT_MISSING", told) from error
 
     def listing(self, commit: str) -> Listing:
@@ -42,8 +44,10 @@ def branch_of(store: Store, commit: str) -> Branch:
         raise _refused(error) from error
 
     def read(paths: Iterable[str]) -> Mapping[str, bytes]:
+        wanted = [files[path] for path in paths]
+        most = MAX_LISTING if all(file.path.endswith(f"/{LISTING_FILE}") for file in wanted) else MAX_DOCUMENT
         try:
-            return store.read_files([files[path] for path in paths], MAX_LISTING)
+            return store.read_files(wanted, most)
         except (TreeRefused, ObjectTooBig) as error:
             raise _refused(error) from error
         except GitError as error:

@@ -22,7 +22,7 @@
     ├── Untrusted                  40  a commit that the device must not obey
     ├── PermissionDenied           50  a file or socket of this machine that we may not use
     ├── ConfigError                51  the agent's own settings are wrong
-    ├── StateError                 52  the state on disk is torn or foreign; StateInUse: another agent has it
+    ├── StateError                 52  the state on disk: StateLost: torn, foreign, gone; StateInUse: another agent
     └── EmptyDesiredState           1  containers run, but nothing is wanted (planning/planner.py)
 
 0 is success, 2 means "there are changes" (`plan` commands only), 64 is wrong usage of a command.
@@ -199,6 +199,10 @@ class StateError(ReconcilerError):
     """The state on disk is torn, foreign or in use."""
 
     exit_code = 52
+
+
+class StateLost(StateError):
+    """What was remembered is gone, or not believed."""
 
 
 class StateInUse(StateError):

@@ -12,7 +12,7 @@ from signing.keys import PublicKey
 _MAX_FILE = 1024 * 1024
 _OPTIONS = ("namespaces", "valid-after", "valid-before")
 # ssh-keygen reads * ? ! and the comma as patterns; here one line names one person.
-_PRINCIPAL = re.compile(r"[!-~]+")
+_PRINCIPAL = re.compile(r"[!-~]{1,255}")
 _PATTERN = frozenset('*?!,"')
 _NAMESPACE = re.compile(r"[A-Za-z0-9._@+/-]+")
 _OPTION = re.compile(r'([A-Za-z-]+)(?:="([^"\\]*)")?(,| +)')

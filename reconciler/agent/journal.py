@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from reconciler.agent.backoff import RETRY_MOST_SECONDS
 from reconciler.agent.files import write_atomically
-from reconciler.errors import PermissionDenied, StateError, StateInUse
+from reconciler.errors import PermissionDenied, StateError, StateInUse, StateLost
 from reconciler.model import App, Report
 from reconciler.model.codec import canonical, from_json
 from signing.documents import Accepted
@@ -48,20 +48,28 @@ class Trusted:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseTrust:
-    """In mode `release`: the policy in force with its keys, and what was accepted by it. Nothing of it ever goes back.
+class Noted:
+    """The newest freshness note of a channel: until then, the release `seq` is the newest. Seconds since 1970."""
 
-    Moments are seconds since 1970. It is `time_floor` or later, whatever the clock says; until `fresh_until`, the
-    release `fresh_seq` is the newest, by a note of `note_issued`.
+    issued: float
+    until: float
+    seq: int
+    release: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTrust:
+    """In mode `release`: the policy in force with its keys, and by channel what was accepted. Nothing of it goes back.
+
+    It is `time_floor` or later, whatever the clock says, in seconds since 1970. Notes count under the policy by which
+    they were heard, and not beyond it: the next one may have revoked their key.
     """
 
     policy: str
     signers: str
     time_floor: float = 0.0
-    accepted: Accepted | None = None
-    note_issued: float = 0.0
-    fresh_until: float = 0.0
-    fresh_seq: int = 0
+    accepted: Mapping[str, Accepted] = field(default_factory=dict)
+    notes: Mapping[str, Noted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +187,7 @@ class Journal:
         marker = self.folder / _MARKERS[name]
         if value is None and marker.exists():
             advice = "put it back; or, to trust anew what the settings say, `reconciler trust reset`"
-            raise StateError("TRUST_STATE: what was trusted is gone", where=str(self.folder / name), advice=advice)
+            raise StateLost("TRUST_STATE: what was trusted is gone", where=str(self.folder / name), advice=advice)
         return value
 
     def _establish(self, name: str, value: object) -> None:
@@ -245,4 +253,4 @@ class Journal:
             raise PermissionDenied("the state may not be read", where=str(path), advice="run as root") from error
         except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
             advice = "it is torn or not ours: put a good copy back"
-            raise StateError(f"the state is not believed: {error}", where=str(path), advice=advice) from error
+            raise StateLost(f"the state is not believed: {error}", where=str(path), advice=advice) from error

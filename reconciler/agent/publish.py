@@ -97,7 +97,9 @@ def _smaller(report: Report) -> Iterator[Report]:
     yield report
     report = replace(report, apps=tuple(replace(app, services=()) for app in report.apps))
     yield report
-    yield replace(report, apps=())
+    report = replace(report, apps=())
+    yield report
+    yield replace(report, conditions=tuple(replace(one, message=one.message[:100]) for one in report.conditions))
 
 
 def _message(report: Report) -> str:

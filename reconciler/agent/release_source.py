@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import reconciler
-from reconciler.agent.journal import Journal, ReleaseTrust, Trusted
-from reconciler.agent.source import Obtained, Source, told_of
+from reconciler.agent.journal import Journal, Noted, ReleaseTrust, Trusted
+from reconciler.agent.source import ANYBODY, Obtained, Source, told_of
 from reconciler.documents import Contents, branch_of
 from reconciler.errors import Untrusted
 from reconciler.manifests import Admission, PolicyGrant
@@ -14,13 +14,13 @@ from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror
 from signing import SignatureError
 from signing.documents import (
+    RELEASE_NAMESPACE,
     Accepted,
     Branch,
     Followed,
     Policy,
     PolicyFiles,
     ReleaseJudge,
-    Voices,
     anchored,
     follow_policies,
     judge_freshness,
@@ -43,10 +43,11 @@ class ReleaseSource(Source):
     def admission(self, device: str, allowed: frozenset[str]) -> Admission:
         """What those who signed the release that is obeyed have granted, as far as the device allows it."""
         state = self._journal.release_trust
-        if state is None or state.accepted is None:
+        accepted = state.accepted.get(self.channel) if state else None
+        if state is None or accepted is None:
             return Admission(allowed, ())
         policy = Policy.parse(state.policy.encode(), state.signers.encode())
-        granted = policy.granted(device, Voices(state.accepted.voices))
+        granted = policy.granted(device, policy.standing(accepted.voices, RELEASE_NAMESPACE))
         grants = tuple(PolicyGrant(one.capability, one.apps, one.services) for one in granted)
         return Admission(allowed, grants, policy.requires_digest)
 
@@ -56,23 +57,23 @@ class ReleaseSource(Source):
         return self._mirror.seen(self._branch)
 
     def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime, *, keeps: bool) -> Obtained:
+        if trusted is not None and trusted.principal == ANYBODY:
+            # Nobody has judged it; here a quorum does, and it begins anew.
+            trusted = None
         try:
             branch = branch_of(self._mirror, tip.commit)
             held = self._held(branch, keeps)
             policy, refused, waiting = self._policy(branch, held)
-            note_refused = _hear_note(branch, policy, self.channel, held)
-            floor = datetime.fromtimestamp(held.state.time_floor, UTC)
-            followed = self._newest(branch, policy, held, max(now, floor))
+            note_refused = self._hear_note(branch, policy, held)
+            followed = self._newest(branch, policy, held, max(now, self._floor(held.state)))
         except SignatureError as error:
             return self._told(str(tip), trusted, [str(error)], error, Fact("Fresh", True, "Fetched", ""), tip)
-        newest = _as_trusted(held.state.accepted) or trusted
+        newest = _as_trusted(held.state.accepted.get(self.channel)) or trusted
         refusal = refused or followed.refusal
         words = [str(refusal)] if refusal else []
         words += [word for word in (waiting, followed.pending) if word]
-        return self._told(
-            _highest(branch, self.channel, tip), newest, words, refusal,
-            _fresh(held.state, policy, now, note_refused), tip,
-        )  # fmt: skip
+        fresh = self._fresh(held.state, policy, now, note_refused)
+        return self._told(_highest(branch, self.channel, tip), newest, words, refusal, fresh, tip)
 
     def _held(self, branch: Branch, keeps: bool) -> "_Held":
         """What is remembered; the anchor, for a device that remembers nothing."""
@@ -92,24 +93,62 @@ class ReleaseSource(Source):
         def keep(newer: Policy, files: PolicyFiles) -> None:
             text, signers = _texts(files)
             floor = max(held.state.time_floor, newer.issued.timestamp())
-            held.put(replace(held.state, policy=text, signers=signers, time_floor=floor))
+            held.put(replace(held.state, policy=text, signers=signers, time_floor=floor, notes={}))
 
         return follow_policies(branch, policy, keep)
 
     def _newest(self, branch: Branch, policy: Policy, held: "_Held", now: datetime) -> Followed:
-        accepted = held.state.accepted
-        if accepted is not None and accepted.channel != self.channel:
-            # Somebody on this device moved it to another channel, whose numbers are others.
-            accepted = None
-        rule = policy.freshness
-        if rule is not None and rule.refuses_new and now.timestamp() > held.state.fresh_until:
-            return Followed(accepted, SignatureError("STALE", "nothing new is obeyed without a freshness note"))
+        accepted = held.state.accepted.get(self.channel)
         judge = ReleaseJudge(branch, Contents(self._mirror), policy, self.channel, reconciler.__version__, now)
+        rule, note = policy.freshness, held.state.notes.get(self.channel)
+        if rule is not None and rule.refuses_new and (note is None or now.timestamp() > note.until):
+            stale = SignatureError("STALE", "nothing new is obeyed without a freshness note")
+            return Followed(accepted, (judge.trouble(accepted) if accepted else None) or stale)
         followed = judge.newest(accepted)
         if followed.accepted is not None:
             floor = max(held.state.time_floor, followed.accepted.issued)
-            held.put(replace(held.state, accepted=followed.accepted, time_floor=floor))
+            known = {**held.state.accepted, self.channel: followed.accepted}
+            held.put(replace(held.state, accepted=known, time_floor=floor))
         return followed
+
+    def _hear_note(self, branch: Branch, policy: Policy, held: "_Held") -> SignatureError | None:
+        """Take in the freshness note, if it is newer than the last one: a replayed one says nothing. Why not, if so."""
+        found = branch.freshness(self.channel) if policy.freshness is not None else None
+        if found is None:
+            return None
+        try:
+            note = judge_freshness(*found, policy, self.channel)
+        except SignatureError as error:
+            return error
+        before = held.state.notes.get(self.channel)
+        if before is None or note.issued.timestamp() > before.issued:
+            heard = Noted(note.issued.timestamp(), note.expires.timestamp(), note.seq, note.release)
+            held.put(replace(held.state, notes={**held.state.notes, self.channel: heard}))
+        return None
+
+    def _floor(self, state: ReleaseTrust) -> datetime:
+        """Earlier than this it cannot be."""
+        note = state.notes.get(self.channel)
+        return datetime.fromtimestamp(max(state.time_floor, note.issued if note else 0.0), UTC)
+
+    def _fresh(self, state: ReleaseTrust, policy: Policy, clock: datetime, refused: SignatureError | None) -> Fact:
+        """Is what was fetched known to be the newest?"""
+        floor, note, accepted = self._floor(state), state.notes.get(self.channel), state.accepted.get(self.channel)
+        if clock < floor - _SLACK:
+            told = f"the clock says {clock:%Y-%m-%dT%H:%MZ}; by what was signed it is {floor:%Y-%m-%dT%H:%MZ} or later"
+            return Fact("Fresh", False, "CLOCK_SKEW", told)
+        if policy.freshness is None:
+            return Fact("Fresh", True, "Fetched", "")
+        if note is None or max(clock, floor).timestamp() > note.until:
+            until = f"since {datetime.fromtimestamp(note.until, UTC):%Y-%m-%dT%H:%MZ}" if note else "yet"
+            told = f"nobody says that this is the newest, {until}"
+            why = f"{told}; {refused.message}" if refused else told
+            return Fact("Fresh", False, refused.code if refused else "STALE", why)
+        if accepted is None or accepted.seq < note.seq:
+            return Fact("Fresh", False, "STALE", f"release {note.seq} is out, and does not reach this device")
+        if accepted.seq == note.seq and accepted.sha256 != note.release:
+            return Fact("Fresh", False, "EQUIVOCATION", f"the note is of another release {note.seq} than the one here")
+        return Fact("Fresh", True, "Fetched", "")
 
     def _told(
         self,
@@ -142,41 +181,6 @@ class _Held:
 def _texts(files: PolicyFiles) -> tuple[str, str]:
     """The policy and its keys as text; both were read as UTF-8 before."""
     return files.raw.decode(), files.signers.decode()
-
-
-def _hear_note(branch: Branch, policy: Policy, channel: str, held: _Held) -> SignatureError | None:
-    """Take in the freshness note, if it is newer than the last one: a replayed one says nothing. Why not, if so."""
-    found = branch.freshness(channel) if policy.freshness is not None else None
-    if found is None:
-        return None
-    try:
-        note = judge_freshness(*found, policy, channel)
-    except SignatureError as error:
-        return error
-    issued = note.issued.timestamp()
-    if issued > held.state.note_issued:
-        # A stolen key of this role must not turn all clocks to the end of time: no further than the policy counts.
-        floor = max(held.state.time_floor, min(issued, policy.expires.timestamp()))
-        newer = replace(held.state, note_issued=issued, fresh_until=note.expires.timestamp(), time_floor=floor)
-        held.put(replace(newer, fresh_seq=note.seq))
-    return None
-
-
-def _fresh(state: ReleaseTrust, policy: Policy, clock: datetime, note: SignatureError | None) -> Fact:
-    """Is what was fetched known to be the newest?"""
-    floor = datetime.fromtimestamp(state.time_floor, UTC)
-    if clock < floor - _SLACK:
-        told = f"this device's clock says {clock:%Y-%m-%dT%H:%MZ}, but it is {floor:%Y-%m-%dT%H:%MZ} or later"
-        return Fact("Fresh", False, "CLOCK_SKEW", told)
-    if policy.freshness is None:
-        return Fact("Fresh", True, "Fetched", "")
-    if max(clock, floor).timestamp() > state.fresh_until:
-        until = datetime.fromtimestamp(state.fresh_until, UTC)
-        told = f"nobody says that this is the newest, since {until:%Y-%m-%dT%H:%MZ}" if state.fresh_until else "no note"
-        return Fact("Fresh", False, note.code if note else "STALE", f"{told}; {note.message}" if note else told)
-    if state.accepted is None or state.accepted.seq < state.fresh_seq:
-        return Fact("Fresh", False, "STALE", f"release {state.fresh_seq} is out, and does not reach this device")
-    return Fact("Fresh", True, "Fetched", "")
 
 
 def _as_trusted(accepted: Accepted | None) -> Trusted | None:

@@ -1,7 +1,7 @@
 """What the device says about a pass: conditions, phases and the services as seen. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.agent.converge import Converged
 from reconciler.agent.last_good import Choice
@@ -50,6 +50,8 @@ def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[
     apps = _apps(found)
     unheard = _is_drifted(previous) if previous is not None and unsent_steps else False
     facts = (*found.facts, _rendered(found), *_progress(found, apps, previous, unheard))
+    # Some of them quote what somebody hostile wrote.
+    facts = tuple(replace(fact, message=fact.message[:MAX_TEXT]) for fact in facts)
     before = previous.revisions if previous else Revisions()
     done = (*found.converged.performed.done, *found.converged.removed) if found.converged else ()
     phase = _phase(found, apps)

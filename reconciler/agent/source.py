@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reconciler.agent.config import RELEASE, TrustSettings
 from reconciler.agent.journal import Journal, Trusted
-from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, Untrusted
+from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, StateLost, Untrusted
 from reconciler.manifests import Admission
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror
@@ -43,14 +43,15 @@ class Source:
             if bundle is not None:
                 self.take(bundle)
             obtained = self._judged(self._tip(fetch=bundle is None), trusted, now, keeps=True)
-        except StateError as error:
+            if obtained.trusted is not None and obtained.trusted != trusted:
+                self._journal.write_trusted(obtained.trusted)
+                self._mirror.pin(obtained.trusted.commit)
+        except StateLost as error:
             lost = Fact("Trusted", False, "TRUST_STATE", str(error))
             return Obtained("", None, (lost, Fact("Fresh", None, "NotAsked", "")), (error,))
-        except (GitError, ConfigError, PermissionDenied) as error:
+        except (GitError, ConfigError, PermissionDenied, StateError) as error:
+            # What cannot be remembered, such as on a full disk, is not obeyed.
             return _kept(trusted, error)
-        if obtained.trusted is not None and obtained.trusted != trusted:
-            self._journal.write_trusted(obtained.trusted)
-            self._mirror.pin(obtained.trusted.commit)
         return obtained
 
     def look(self, now: datetime, *, fetch: bool) -> Obtained:

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from reconciler.fleet.blame import Writer, signers_of, writer_of
 from reconciler.fleet.history import Heard
-from reconciler.fleet.released import find
+from reconciler.fleet.released import Policies, find
 from reconciler.manifests import Tree
 from reconciler.repository import Store
 from signing import AllowedSigners, SignatureError, split_commit
-from signing.documents import Branch, Policy
+from signing.documents import Branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +89,16 @@ def origin(
     return Origin(commit, writer_of(commit, raw, signers), subject, people, release)
 
 
-def approvals_of(branch: Branch, policy: Policy) -> dict[str, tuple[str, tuple[str, ...]]]:
+def approvals_of(branch: Branch, policies: Policies) -> dict[str, tuple[str, tuple[str, ...]]]:
     """By commit, the first release of it that a quorum has signed, and who these were."""
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for channel in branch.channels():
         for seq in branch.seqs(channel):
             try:
-                release = find(branch, policy, channel, seq)
+                release = find(branch, policies, channel, seq)
             except SignatureError:
                 continue
-            if release.is_signed(policy):
+            if release.is_signed:
                 people = tuple(sorted(release.voices.people))
                 found.setdefault(release.release.commit, (release.release.name, people))
     return found

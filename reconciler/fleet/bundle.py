@@ -22,7 +22,7 @@ def create(options: argparse.Namespace) -> int:
     if options.tags:
         tags = store.tags("refs/tags")
         refs |= {f"refs/tags/{name}": tag_id for name, (tag_id, _) in tags.items() if name.startswith(options.tags)}
-    since = [store.resolve(name) for name in options.since]
+    since = [desk.resolve(name) for name in options.since]
     object_format = "sha256" if len(refs[f"refs/heads/{options.branch}"]) == 64 else "sha1"
     create_bundle(desk.git_dir, options.file, refs, since, object_format)
     print(f"wrote {options.file}, {options.file.stat().st_size} bytes: {', '.join(refs)}")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from reconciler.errors import ManifestError
 from reconciler.fleet.status import DeviceStatus, judge_report
 from reconciler.manifests import Device, FleetFiles
 from reconciler.model import Report
@@ -30,13 +31,20 @@ def heard(files: FleetFiles, found: Iterable[FoundReport]) -> Iterator[Heard]:
     devices: dict[str, Device | None] = {}
     for one in found:
         if one.device not in devices:
-            known = one.device in files.device_paths
-            device = files.device(one.device) if known else None
-            devices[one.device] = device if device is not None and device.identity else None
+            devices[one.device] = _device(files, one.device)
         device = devices[one.device]
         status = judge_report(device, one) if device is not None else DeviceStatus(one.device)
         if status.report is not None and status.seen_at is not None and not status.flag:
             yield Heard(one.device, status.report, status.seen_at, one.commit)
+
+
+def _device(files: FleetFiles, name: str) -> Device | None:
+    """A device whose reports can be believed."""
+    try:
+        device = files.device(name) if name in files.device_paths else None
+    except ManifestError:
+        return None
+    return device if device is not None and device.identity else None
 
 
 def news(reports: Iterable[Heard]) -> Iterator[tuple[Heard, str]]:

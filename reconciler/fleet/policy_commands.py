@@ -6,15 +6,17 @@ from datetime import UTC, datetime
 
 from reconciler.errors import ReconcilerError, UnknownRevision, Untrusted
 from reconciler.fleet.policy_file import compile_policy
-from reconciler.fleet.released import Releases, missing, untrusted
+from reconciler.fleet.released import Policies, Releases, check_key, missing, signature_name, untrusted
 from reconciler.fleet.signing_key import signing_key
 from reconciler.manifests import POLICY_FILE as POLICY_SOURCE
 from reconciler.terminal import printable
+from signing import PublicKey, SignatureError
 from signing.documents import (
     POLICY_FILE,
     POLICY_NAMESPACE,
     ROOT,
     SIGNERS_FILE,
+    Branch,
     Grant,
     Policy,
     policy_folder,
@@ -32,7 +34,10 @@ def propose(options: argparse.Namespace) -> int:
     except UnknownRevision:
         version = 1
     else:
-        version = releases.policies(branch).in_force.version + 1
+        known = releases.policies(branch)
+        version = known.in_force.version + 1
+        if known.in_force.version == 1 and (left := _left(branch, known, 1)):
+            raise ReconcilerError(f"policy 1 waits for {left}", advice="sign it first (`fleet policy sign`)")
         if branch.policy(version) is not None:
             advice = f"sign it (`fleet policy sign`), or take it off the branch `{options.branch}`"
             raise ReconcilerError(f"policy {version} is proposed already, and waits for signatures", advice=advice)
@@ -44,7 +49,7 @@ def propose(options: argparse.Namespace) -> int:
     if version == 1:
         print(f"anchor {policy.sha256}")
         print("      which the settings of devices name: `trust: {mode: release, anchor: ...}`")
-    print("next: fleet policy sign, by " + (missing(policy.role(ROOT), ()) or "nobody"))
+    print("next: fleet policy sign, by " + (missing(policy, ROOT, ()) or "nobody"))
     return 0
 
 
@@ -62,19 +67,20 @@ def sign(options: argparse.Namespace) -> int:
     for line in _differences(known.in_force, policy):
         print(printable(line))
     key = signing_key(releases.desk, options.key)
-    with untrusted():
-        judges = (policy,) if version == 1 else (known.in_force, policy)
-        people = [judge.signers.principal_for(key.public, POLICY_NAMESPACE, policy.issued) for judge in judges]
-    if not any(person in judge.role(ROOT).principals for person, judge in zip(people, judges, strict=True)):
-        raise Untrusted("QUORUM", f"{people[0]} is not of role `{ROOT}`", commit="", advice="ask who is")
-    confirm(options, f"sign policy {version} as {people[0]}")
+    judges = (policy,) if version == 1 else (known.in_force, policy)
+    person = _person(judges, key.public)
     folder = policy_folder(version)
+    signature = signature_file(folder, signature_name(person, key.public))
+    if signature in branch.paths:
+        print(f"{person} has signed it already; {_waits(releases, version)}")
+        return 0
+    confirm(options, f"sign policy {version} as {person}")
     documents = {
         f"{folder}/{POLICY_FILE}": files.raw,
         f"{folder}/{SIGNERS_FILE}": files.signers,
-        signature_file(folder, people[0]): key.sign(files.raw, POLICY_NAMESPACE),
+        signature: key.sign(files.raw, POLICY_NAMESPACE),
     }
-    releases.shared.publish(documents, f"Sign policy {version} as {people[0]}")
+    releases.shared.publish(documents, f"Sign policy {version} as {person}")
     print(_waits(releases, version))
     return 0
 
@@ -119,22 +125,48 @@ def confirm(options: argparse.Namespace, what: str) -> None:
         raise ReconcilerError("nothing was signed", advice="answer `y`, or say `--yes` where nobody can be asked")
 
 
+def _person(judges: tuple[Policy, ...], key: PublicKey) -> str:
+    """Whose key this is by one of them, who has the role `root` there. Raises Untrusted."""
+    refusals = []
+    for judge in judges:
+        try:
+            person = check_key(judge, key, POLICY_NAMESPACE, judges[-1].issued)
+        except SignatureError as error:
+            refusals.append(error)
+            continue
+        if person in judge.role(ROOT).principals:
+            return person
+        refusals.append(SignatureError("QUORUM", f"{person} is not of role `{ROOT}`"))
+    raise Untrusted(refusals[0].code, refusals[0].message, commit="", advice="ask who is of that role")
+
+
+def _left(branch: Branch, known: Policies, version: int) -> str:
+    """Who has to sign this version still, for people."""
+    files = branch.policy(version)
+    if files is None:
+        return ""
+    with untrusted():
+        policy = Policy.parse(files.raw, files.signers)
+    judges = (policy,) if version == 1 else (known.in_force, policy)
+    waits = []
+    for judge in judges:
+        revoked = policy.revoked | judge.revoked
+        voices = voices_of(files.raw, files.signatures, POLICY_NAMESPACE, judge.signers, revoked, policy.issued)
+        if left := missing(judge, ROOT, voices.people):
+            waits.append(f"{left} (by policy {judge.version})")
+    return " and ".join(dict.fromkeys(waits))
+
+
 def _waits(releases: Releases, version: int) -> str:
     """What happens next with this version."""
     branch = releases.branch
     known = releases.policies(branch)
     if known.in_force.version >= version > 1:
         return f"policy {version} is in force; devices take it at their next pass"
-    files = branch.policy(version)
-    if files is None:
-        return ""
-    policy = Policy.parse(files.raw, files.signers)
-    judge = policy if version == 1 else known.in_force
-    voices = voices_of(
-        files.raw, files.signatures, POLICY_NAMESPACE, judge.signers, policy.revoked | judge.revoked, policy.issued
-    )
-    left = missing(judge.role(ROOT), voices.people)
-    return f"policy {version} waits for {left}" if left else f"policy {version} is signed"
+    left = _left(branch, known, version)
+    if left:
+        return f"policy {version} waits for {left}"
+    return f"policy {version} is signed" + (f"; anchor {known.anchor}" if version == 1 else "")
 
 
 def _differences(before: Policy, after: Policy) -> list[str]:
@@ -142,7 +174,7 @@ def _differences(before: Policy, after: Policy) -> list[str]:
     old, new = _lines(before), _lines(after)
     gone = [f"- {line}" for line in old if line not in new] if before.version != after.version else []
     added = [f"+ {line}" for line in new if before.version == after.version or line not in old]
-    return [f"policy {after.version}:", *gone, *added]
+    return [f"policy {after.version}:", *([*gone, *added] or ["nothing but its dates"])]
 
 
 def _lines(policy: Policy) -> list[str]:

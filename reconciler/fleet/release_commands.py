@@ -8,9 +8,20 @@ from reconciler.errors import ManifestError, ReconcilerError, UnknownRevision, U
 from reconciler.fleet.policy_commands import confirm
 from reconciler.fleet.preview import preview
 from reconciler.fleet.preview_text import as_text
-from reconciler.fleet.released import Found, Releases, find, missing, newest_signed, untrusted
+from reconciler.fleet.released import (
+    Found,
+    Policies,
+    Releases,
+    check_key,
+    find,
+    missing,
+    newest_signed,
+    signature_name,
+    untrusted,
+)
 from reconciler.fleet.signing_key import signing_key
 from reconciler.fleet.validate import validate
+from reconciler.manifests import Tree
 from reconciler.terminal import printable
 from signing import SignatureError
 from signing.documents import (
@@ -25,6 +36,7 @@ from signing.documents import (
     Branch,
     Listing,
     Policy,
+    Release,
     check_content,
     freshness_folder,
     moment_text,
@@ -41,11 +53,13 @@ def prepare(options: argparse.Namespace) -> int:
     """Put the next release onto this clone's branch, for people to look at and to sign."""
     releases = Releases.of(options)
     branch = releases.branch
-    policy = releases.policies(branch).in_force
+    policies = releases.policies(branch)
+    policy = policies.in_force
     commit, tree = releases.desk.revision(options.commit)
+    _check_release(releases, commit, tree)
     if findings := validate(tree).findings:
         raise ManifestError([finding.problem for finding in findings])
-    last = newest_signed(branch, policy, options.channel, 10**15)
+    last = newest_signed(branch, policies, options.channel, 10**15)
     seq = options.seq or (last.release.seq + 1 if last else 1)
     if seq in branch.seqs(options.channel):
         advice = f"sign it, or say `--seq {max(branch.seqs(options.channel)) + 1}`"
@@ -62,11 +76,13 @@ def prepare(options: argparse.Namespace) -> int:
         "files": len(listing.files), "size": listing.size, "policy": policy.version,
         **({"min_agent": options.min_agent} if options.min_agent else {}),
     })  # fmt: skip
+    with untrusted():
+        Release.parse(raw)
     folder = release_folder(options.channel, seq)
     files = {f"{folder}/{RELEASE_FILE}": raw, f"{folder}/{LISTING_FILE}": listing.raw}
     releases.shared.add(files, f"Prepare release {options.channel}/{seq}")
     print(f"prepared release {options.channel}/{seq}: {len(listing.files)} files of commit {commit[:12]}")
-    print(f"next: fleet release sign, by {missing(policy.role(RELEASE), ())}")
+    print(f"next: fleet release sign, by {missing(policy, RELEASE, ())}")
     return 0
 
 
@@ -74,26 +90,35 @@ def sign(options: argparse.Namespace) -> int:
     """Show what the release changes, on every device; then sign it and push it."""
     releases = Releases.of(options)
     branch = releases.branch
-    policy = releases.policies(branch).in_force
+    policies = releases.policies(branch)
+    policy = policies.in_force
     seq = _seq(options, branch)
     with untrusted():
-        found = find(branch, policy, options.channel, seq)
+        found = find(branch, policies, options.channel, seq)
         listing = releases.contents.listing(found.release.commit)
         check_content(found.release, listing, releases.contents.tree(found.release.commit))
-        before = newest_signed(branch, policy, options.channel, seq)
+        before = newest_signed(branch, policies, options.channel, seq)
+        highest = newest_signed(branch, policies, options.channel, 10**15)
+    if highest is not None and highest.release.seq > seq:
+        raise Untrusted("ROLLBACK", f"{highest.release.name} is signed already; devices do not go back", commit="")
+    _check_release(releases, found.release.commit, releases.desk.revision(found.release.commit)[1])
     if found.release.previous != (before.release.sha256 if before else ""):
         advice = "prepare it again, under the next number"
         raise Untrusted("CHAIN", "it does not follow the newest release that is signed", commit="", advice=advice)
     _show(releases, policy, found, listing, before)
     key = signing_key(releases.desk, options.key)
     with untrusted():
-        person = policy.signers.principal_for(key.public, RELEASE_NAMESPACE, datetime.now(UTC))
-    confirm(options, f"sign release {found.release.name} as {person}")
+        person = check_key(policy, key.public, RELEASE_NAMESPACE, datetime.now(UTC))
     folder = release_folder(options.channel, seq)
+    signature = signature_file(folder, signature_name(person, key.public))
+    if signature in branch.paths:
+        print(f"{person} has signed it already; {_next(releases, options.channel, seq)}")
+        return 0
+    confirm(options, f"sign release {found.release.name} as {person}")
     files = {
         f"{folder}/{RELEASE_FILE}": found.step.raw,
         f"{folder}/{LISTING_FILE}": found.step.listing(),
-        signature_file(folder, person): key.sign(found.step.raw, RELEASE_NAMESPACE),
+        signature: key.sign(found.step.raw, RELEASE_NAMESPACE),
     }
     releases.shared.publish(files, f"Sign release {found.release.name} as {person}")
     print(_next(releases, options.channel, seq))
@@ -104,10 +129,11 @@ def verify(options: argparse.Namespace) -> int:
     """Would a device that has the release before obey this one? Exit code 40 when not."""
     releases = Releases.of(options)
     branch = releases.branch
-    policy = releases.policies(branch).in_force
+    policies = releases.policies(branch)
+    policy = policies.in_force
     seq = _seq(options, branch)
     with untrusted():
-        before = newest_signed(branch, policy, options.channel, seq)
+        before = newest_signed(branch, policies, options.channel, seq)
         accepted = taken(before.release, before.voices) if before else None
         good = releases.judge(branch, policy, options.channel).judge(seq, accepted)
     people = sorted({voice.principal for voice in good.voices})
@@ -123,8 +149,8 @@ def show_list(options: argparse.Namespace) -> int:
     """Print the newest releases of every channel, newest first."""
     releases = Releases.of(options)
     branch = releases.branch
-    policy = releases.policies(branch).in_force
-    rows = [_row(branch, policy, channel, seq) for channel in branch.channels()
+    policies = releases.policies(branch)
+    rows = [_row(branch, policies, channel, seq) for channel in branch.channels()
             for seq in branch.seqs(channel)[: -_SHOWN - 1 : -1]]  # fmt: skip
     if options.output == "json":
         print(json.dumps(rows, indent=2))
@@ -141,16 +167,17 @@ def freshen(options: argparse.Namespace) -> int:
     """Say that the newest good release is still the newest, for a while."""
     releases = Releases.of(options)
     branch = releases.branch
-    policy = releases.policies(branch).in_force
+    policies = releases.policies(branch)
+    policy = policies.in_force
     if policy.freshness is None:
         raise ReconcilerError("the policy has no `freshness`", advice="write `freshness: {maxAge: 24h}` into it")
-    found = newest_signed(branch, policy, options.channel, 10**15)
+    found = newest_signed(branch, policies, options.channel, 10**15)
     if found is None:
         raise UnknownRevision(f"no signed release of channel `{options.channel}`", advice="sign one first")
     key = signing_key(releases.desk, options.key)
     now = datetime.now(UTC)
     with untrusted():
-        person = policy.signers.principal_for(key.public, FRESHNESS_NAMESPACE, now)
+        person = check_key(policy, key.public, FRESHNESS_NAMESPACE, now)
     if person not in policy.role(FRESHNESS).principals:
         raise Untrusted("QUORUM", f"{person} is not of role `{FRESHNESS}`", commit="")
     raw = write_document("freshness", {
@@ -167,6 +194,15 @@ def freshen(options: argparse.Namespace) -> int:
         f"{found.release.name} is the newest, until {now + timedelta(seconds=policy.freshness.max_age):%Y-%m-%d %H:%MZ}"
     )
     return 0
+
+
+def _check_release(releases: Releases, commit: str, tree: Tree) -> None:
+    """Raises when no device could have this commit, or it holds no fleet: then a signer would see nothing."""
+    if releases.desk.prefix() or "fleet.yaml" not in tree:
+        told = "devices read a fleet at the root of its repository, and there is none"
+        raise ReconcilerError(told, where=f"commit {commit[:12]}", advice="go to where `fleet.yaml` is, or move it")
+    if not releases.desk.is_pushed(commit):
+        raise ReconcilerError("nobody else has this commit", where=f"commit {commit[:12]}", advice="push it first")
 
 
 def _seq(options: argparse.Namespace, branch: Branch) -> int:
@@ -197,13 +233,14 @@ def _show(releases: Releases, policy: Policy, found: Found, listing: Listing, be
 def _next(releases: Releases, channel: str, seq: int) -> str:
     """Who else has to sign, or that devices will follow."""
     branch = releases.branch
-    policy = releases.policies(branch).in_force
-    people = find(branch, policy, channel, seq).voices.people
-    left = missing(policy.role(RELEASE), people)
+    policies = releases.policies(branch)
+    policy = policies.in_force
+    people = find(branch, policies, channel, seq).voices.people
+    left = missing(policy, RELEASE, people)
     if left:
         return f"release {channel}/{seq} waits for {left}"
     try:
-        before = newest_signed(branch, policy, channel, seq)
+        before = newest_signed(branch, policies, channel, seq)
         accepted = taken(before.release, before.voices) if before else None
         releases.judge(branch, policy, channel).judge(seq, accepted)
     except SignatureError as error:
@@ -211,12 +248,12 @@ def _next(releases: Releases, channel: str, seq: int) -> str:
     return f"release {channel}/{seq} is signed; devices obey it at their next pass"
 
 
-def _row(branch: Branch, policy: Policy, channel: str, seq: int) -> dict[str, str | list[str]]:
+def _row(branch: Branch, policies: Policies, channel: str, seq: int) -> dict[str, str | list[str]]:
     try:
-        found = find(branch, policy, channel, seq)
+        found = find(branch, policies, channel, seq)
     except SignatureError as error:
         return {"release": f"{channel}/{seq}", "issued": "", "commit": "", "state": str(error), "signers": []}
-    left = missing(policy.role(RELEASE), found.voices.people)
+    left = "" if found.is_signed else missing(policies.in_force, RELEASE, found.voices.people)
     is_over = datetime.now(UTC) > found.release.expires
     state = f"waits for {left}" if left else "expired" if is_over else "signed"
     return {

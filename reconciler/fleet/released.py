@@ -1,6 +1,7 @@
 """The branch of documents of an operator's clone: what is on it, by the eyes of a device, and how to add to it."""
 
 import argparse
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from reconciler.errors import UnknownRevision, Untrusted
 from reconciler.repository import Store
 from reconciler.repository.desk import Desk
 from reconciler.repository.shared_branch import SharedBranch
-from signing import SignatureError
+from signing import PublicKey, SignatureError
 from signing.documents import (
     MAX_LISTING,
     RELEASE,
@@ -21,7 +22,6 @@ from signing.documents import (
     Policy,
     Release,
     ReleaseJudge,
-    Role,
     Step,
     Voices,
     follow_policies,
@@ -81,13 +81,15 @@ class Policies:
     in_force: Policy
     refusal: SignatureError | None
     waits: str
+    # From the first to the one in force: a release is signed by the rules of its day.
+    chain: tuple[Policy, ...]
 
 
-def policies_of(store: Store, commit: str) -> tuple[Branch, Policy]:
-    """What is on this commit of the branch of documents, and the policy in force there. Raises Untrusted."""
+def policies_of(store: Store, commit: str) -> tuple[Branch, Policies]:
+    """What is on this commit of the branch of documents, and its policies. Raises Untrusted."""
     with untrusted(commit):
         branch = branch_of(store, commit)
-        return branch, _policies(branch).in_force
+        return branch, _policies(branch)
 
 
 def _policies(branch: Branch) -> Policies:
@@ -96,50 +98,72 @@ def _policies(branch: Branch) -> Policies:
     if files is None:
         raise SignatureError("POLICY_ANCHOR", "no policy on the branch; " + _BEGIN)
     first = Policy.parse(files.raw, files.signers)
-    policy, refusal, waits = follow_policies(branch, first, lambda policy, files: None)
-    return Policies(first.sha256, policy, refusal, waits)
+    chain = [first]
+    policy, refusal, waits = follow_policies(branch, first, lambda newer, _: chain.append(newer))
+    return Policies(first.sha256, policy, refusal, waits, tuple(chain))
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A release as it lies on the branch, and who has signed it as of the day that it was made."""
+    """A release as it lies on the branch, and who has signed it, as of the day that it was made.
+
+    `policy` is the newest by whose rules it is signed; the one in force, when it is by none.
+    """
 
     step: Step
     release: Release
     voices: Voices
+    policy: Policy
 
-    def is_signed(self, policy: Policy) -> bool:
-        return has_quorum(self.voices, policy.role(RELEASE))
+    @property
+    def is_signed(self) -> bool:
+        return has_quorum(self.voices, self.policy.role(RELEASE))
 
 
-def find(branch: Branch, policy: Policy, channel: str, seq: int) -> Found:
+def find(branch: Branch, policies: Policies, channel: str, seq: int) -> Found:
     """Raises SignatureError when there is none that can be read."""
     step = branch.release(channel, seq)
     if step is None:
         raise SignatureError("NO_RELEASE", f"no release {channel}/{seq} on the branch")
     release = Release.parse(step.raw)
-    signers, revoked = policy.signers, policy.revoked
-    return Found(
-        step, release, voices_of(step.raw, step.signatures, RELEASE_NAMESPACE, signers, revoked, release.issued)
-    )
+    judged = [Found(step, release, _voices(step, release, policy), policy) for policy in reversed(policies.chain)]
+    return next((found for found in judged if found.is_signed), judged[0])
 
 
-def newest_signed(branch: Branch, policy: Policy, channel: str, below: int) -> Found | None:
+def _voices(step: Step, release: Release, policy: Policy) -> Voices:
+    return voices_of(step.raw, step.signatures, RELEASE_NAMESPACE, policy.signers, policy.revoked, release.issued)
+
+
+def newest_signed(branch: Branch, policies: Policies, channel: str, below: int) -> Found | None:
     """The highest release under a number that its quorum has signed, expired or not."""
     for seq in reversed([seq for seq in branch.seqs(channel) if seq < below]):
         with suppress(SignatureError):
-            found = find(branch, policy, channel, seq)
-            if found.is_signed(policy):
+            found = find(branch, policies, channel, seq)
+            if found.is_signed:
                 return found
     return None
 
 
-def missing(role: Role, people: Iterable[str]) -> str:
+def missing(policy: Policy, name: str, people: Iterable[str]) -> str:
     """Who could still sign for a role, for people; empty when nobody has to."""
+    role = policy.role(name)
     signed = role.principals & set(people)
     if len(signed) >= role.threshold:
         return ""
-    return f"{role.threshold - len(signed)} more of {', '.join(sorted(role.principals - signed))}"
+    alive = {one.principal for one in policy.signers.by_blob.values() if one.key.fingerprint not in policy.revoked}
+    return f"{role.threshold - len(signed)} more of {', '.join(sorted((role.principals - signed) & alive))}"
+
+
+def signature_name(person: str, key: PublicKey) -> str:
+    """The name of a signature's file: whose, and with which of his keys. It says nothing to those who judge."""
+    return f"{person}-{re.sub('[^A-Za-z0-9]', '', key.fingerprint.removeprefix('SHA256:'))[:12]}"
+
+
+def check_key(policy: Policy, key: PublicKey, namespace: str, at: datetime) -> str:
+    """Whose key this is. Raises SignatureError when what it signs would not be heard."""
+    if key.fingerprint in policy.revoked:
+        raise SignatureError("KEY_REVOKED", f"key {key.fingerprint} is revoked; use another one")
+    return policy.signers.principal_for(key, namespace, at)
 
 
 @contextmanager

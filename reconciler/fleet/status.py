@@ -44,7 +44,7 @@ def judge(files: FleetFiles, found: Iterable[FoundReport]) -> tuple[DeviceStatus
     """Every device of the fleet, and everybody else who wrote to the status branch, by name."""
     by_name = {report.device: report for report in found}
     names = sorted(files.device_paths.keys() | by_name.keys())
-    return tuple(_judge_one(name, files, by_name.get(name)) for name in names)
+    return tuple(judge_one(name, files, by_name.get(name)) for name in names)
 
 
 def newest_of(found: Iterable[FoundReport], carried: Iterable[FoundReport]) -> list[FoundReport]:
@@ -65,7 +65,8 @@ def _signed_at(report: FoundReport) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def _judge_one(name: str, files: FleetFiles, found: FoundReport | None) -> DeviceStatus:
+def judge_one(name: str, files: FleetFiles, found: FoundReport | None) -> DeviceStatus:
+    """One device, and its newest report if there is one."""
     if found is None:
         return DeviceStatus(name)
     if name not in files.device_paths:

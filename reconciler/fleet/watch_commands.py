@@ -47,8 +47,7 @@ class _Watch:
         self.check(device)
         tip = self.fetched(self.files.fleet.status_branch)
         found = [one for one in read_reports(self.desk.git_dir, tip) if one.device == device] if tip else []
-        (status,) = (one for one in reported.judge(self.files, found) if one.device == device)
-        return status
+        return reported.judge_one(device, self.files, found[0] if found else None)
 
     def heard(self, device: str = "") -> list[Heard]:
         tip = self.fetched(self.files.fleet.status_branch)
@@ -108,7 +107,7 @@ def history(options: argparse.Namespace) -> int:
         rows = [(f"{one.signed_at:%Y-%m-%d %H:%M:%S}", one.report.phase, what) for one, what in found]
         print(table(("TIME", "PHASE", "NEWS"), rows))
     else:
-        print(f"{options.device} has never reported")
+        print(f"{options.device} has never reported, or not with the key that its file names today")
     return 0
 
 
@@ -153,7 +152,7 @@ def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
 
 
 def _of_commit(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
-    commit = watch.store.resolve(options.commit)
+    commit = watch.desk.resolve(options.commit)
     ran: list[Mapping[str, str]] = []
     for stay in trail.stays(watch.heard(), commit):
         until = f"until {stay.until:%Y-%m-%dT%H:%M:%SZ}" if stay.until else "still"
@@ -168,8 +167,7 @@ def _origin(watch: _Watch, commit: str, options: argparse.Namespace) -> dict[str
     if watch.fetched(options.releases):
         # Without documents nobody approves; the commit's own signature is all there is.
         with suppress(ReconcilerError):
-            branch, policy = policies_of(watch.store, watch.fetched(options.releases))
-            approvals = trail.approvals_of(branch, policy)
+            approvals = trail.approvals_of(*policies_of(watch.store, watch.fetched(options.releases)))
     found = trail.origin(commit, watch.store, trail.keys(watch.tree), approvals)
     signed = f"signed by {found.writer.signer}" if found.writer.signer else found.writer.refused
     approved = {"approved": f"{', '.join(found.approved_by)} by release {found.release}"} if found.approved_by else {}

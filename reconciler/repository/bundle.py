@@ -7,7 +7,7 @@ form of trees. The gate before every reading (objects.py) does.
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +19,7 @@ _MAX_HEADER = 64 * 1024
 _REF = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) (refs/[!-~]{1,200})")
 # What git says of a bundle that builds on commits which are not here.
 _LACKS = ("lacks these prerequisite", "Could not read", "does not have", "missing necessary objects")
-_HASH = "@object-format="
+_HASH = b"@object-format="
 
 
 class BundleRefused(GitError):
@@ -50,6 +50,8 @@ def read_header(path: Path, most: int) -> tuple[str, dict[str, str]]:
             told = f"has {status.st_size} bytes, {most} is the most"
             raise BundleRefused("BUNDLE_TOO_BIG", told, path, "make a smaller one, with `--since`")
         head = os.read(descriptor, _MAX_HEADER)
+    except OSError as error:
+        raise BundleRefused("BUNDLE_FILE", f"cannot be read: {error.strerror}", path, "copy it again") from error
     finally:
         os.close(descriptor)
     if not head.startswith(_SIGNATURES):
@@ -60,8 +62,21 @@ def read_header(path: Path, most: int) -> tuple[str, dict[str, str]]:
             "BUNDLE_HEADER", f"has a head of over {_MAX_HEADER} bytes, or is cut off", path, "copy it again"
         )
     lines = text.split(b"\n")[1:]
-    object_format = next((line[len(_HASH) :].decode() for line in lines if line.startswith(_HASH.encode())), "sha1")
+    named = [line[len(_HASH) :] for line in lines if line.startswith(_HASH)]
+    if len(named) > 1 or any(name not in (b"sha1", b"sha256") for name in named):
+        raise BundleRefused("BUNDLE_HEADER", "is of an object format that nobody knows", path, "make it again")
+    object_format = named[0].decode() if named else "sha1"
     return object_format, {found[2].decode(): found[1].decode() for line in lines if (found := _REF.fullmatch(line))}
+
+
+def check_header(path: Path, most: int, wanted: Iterable[str]) -> str:
+    """The object format, when all these refs are in it; patterns may be without. Raises BundleRefused."""
+    object_format, refs = read_header(path, most)
+    for name in wanted:
+        if "*" not in name and name not in refs:
+            told = f"holds no {name}, but {', '.join(sorted(refs)[:5]) or 'nothing'}"
+            raise BundleRefused("BUNDLE_REFS", told, path, "make it of the branch that this device obeys")
+    return object_format
 
 
 def fetch_bundle(git: Git, path: Path, wanted: Mapping[str, str]) -> None:
@@ -69,11 +84,7 @@ def fetch_bundle(git: Git, path: Path, wanted: Mapping[str, str]) -> None:
 
     A name may be a pattern, `refs/tags/v*`.
     """
-    _, refs = read_header(path, git.max_file or 0)
-    for name in wanted:
-        if "*" not in name and name not in refs:
-            told = f"holds no {name}, but {', '.join(sorted(refs)) or 'nothing'}"
-            raise BundleRefused("BUNDLE_REFS", told, path, "make it of the branch that this device obeys")
+    check_header(path, git.max_file or 0, wanted)
     refspecs = [f"+{name}:{ref}" for name, ref in wanted.items()]
     flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
     allowed = Git(git.git_dir, {**git.options, "protocol.file.allow": "always"}, git.max_file)

@@ -51,15 +51,19 @@ class Desk:
     def revision(self, name: str) -> tuple[str, Tree]:
         """The commit that a name means, and its files below the folder. Raises UnknownRevision, TreeRefused."""
         store, prefix = Git(self.git_dir), self.prefix()
-        commit = resolve(store, name)
+        commit = self.resolve(name)
         files = read_tree(store, commit, lambda path: _is_ours(path.removeprefix(prefix)) and path.startswith(prefix))
         return commit, {path.removeprefix(prefix): content for path, content in files.items()}
+
+    def resolve(self, name: str) -> str:
+        """The commit that a name means in this working tree, whose HEAD is its own. Raises UnknownRevision."""
+        return resolve(Git(Path(self._repository.git_dir).resolve()), name)
 
     def blames(self, name: str | None) -> Blames:
         """Who wrote each line, of a revision or of the folder. Raises UnknownRevision."""
         git_dir = self.git_dir
         if name:
-            return Blames(git_dir, self.prefix(), resolve(Git(git_dir), name))
+            return Blames(git_dir, self.prefix(), self.resolve(name))
         return Blames(git_dir, self.prefix(), folder=self.worktree())
 
     def worktree(self) -> Tree:
@@ -123,6 +127,11 @@ class Desk:
             if any(word in str(error.stderr) for word in _BEHIND):
                 raise PushRejected("somebody else pushed first", where=remote.url) from error
             raise RemoteUnavailable(f"cannot push `{branch}`: {told}", where=remote.url) from error
+
+    def is_pushed(self, commit: str) -> bool:
+        """Has the remote this commit, as far as the clone knows? Yes, where there is no remote."""
+        repository = self._repository
+        return not repository.remotes or bool(repository.git.branch("-r", "--contains", commit).strip())
 
     def author(self) -> Author:
         """Who works here, by the clone's settings, now. Raises GitError when nobody told git."""

@@ -19,6 +19,7 @@ from reconciler.errors import GitError
 # A fetch over a bad link may take long; a git that says nothing for this long is stuck.
 TIMEOUT_SECONDS = 300.0
 _MAX_MESSAGE = 500
+_MAX_COMPLAINT = 64 * 1024
 _SSH_SAYS = re.compile("Host key verification failed|Permission denied \\(")
 # An advertisement of refs that never ends would fill the memory; 100,000 refs need a tenth (setrlimit(2), DATA).
 _MAX_MEMORY = 384 * 1024 * 1024
@@ -190,6 +191,8 @@ def complaint(err: bytes) -> str:
 def _call(
     command: Sequence[str], environment: dict[str, str], stdin: bytes, timeout: float
 ) -> tuple[int, bytes, bytes]:
+    reading, writing = os.pipe()
+    told = _Tail(reading)
     try:
         process = subprocess.Popen(
             command,
@@ -197,16 +200,34 @@ def _call(
             cwd="/",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=writing,
             start_new_session=True,
         )
     except FileNotFoundError as error:
         raise GitError("the program git is not installed", advice="install it: apt-get install git") from error
+    finally:
+        os.close(writing)
+        told.start()
     try:
-        out, err = process.communicate(stdin, timeout)
+        out, _ = process.communicate(stdin, timeout)
     except subprocess.TimeoutExpired as error:
         # git's helpers share its session, and would hold the pipes.
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise GitError(f"git did not end in {timeout:g} s", advice="it is tried again") from error
-    return process.returncode, out, err
+    finally:
+        told.join()
+    return process.returncode, out, told.kept
+
+
+class _Tail(threading.Thread):
+    """Reads what git complains of to its end, and keeps the last of it: a server may talk as long as it likes."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(daemon=True)
+        self._descriptor, self.kept = descriptor, b""
+
+    def run(self) -> None:
+        with os.fdopen(self._descriptor, "rb", buffering=0) as stream:
+            while part := stream.read(_MAX_COMPLAINT):
+                self.kept = (self.kept + part)[-_MAX_COMPLAINT:]

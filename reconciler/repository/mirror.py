@@ -8,7 +8,7 @@ from pathlib import Path
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree, is_needed_by
 from reconciler.model import Revision
-from reconciler.repository.bundle import fetch_bundle, read_header
+from reconciler.repository.bundle import check_header, fetch_bundle
 from reconciler.repository.git import Git, complaint, init_bare, set_aside, sweep
 from reconciler.repository.objects import read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
@@ -66,11 +66,14 @@ class Mirror(Store):
 
     def take(self, bundle: Path, *more: str, tags: str = "") -> None:
         """As `fetch`, out of a bundle; with `tags`, the tags of that prefix instead. Raises BundleRefused."""
-        object_format, _ = read_header(bundle, self._max_fetch)
-        init_bare(self._git_dir, object_format)
         wanted = {f"refs/heads/{branch}": _ref(branch) for branch in (self._branch, *map(check_branch, more))}
         if tags:
             wanted = {f"refs/tags/{tags}*": f"{FETCHED_TAGS}/{tags}*"}
+        object_format = check_header(bundle, self._max_fetch, wanted)
+        init_bare(self._git_dir, object_format)
+        if object_format != self._format() and self._is_empty():
+            set_aside(self._git_dir)
+            init_bare(self._git_dir, object_format)
         try:
             fetch_bundle(Git(self._git_dir, max_file=self._max_fetch), bundle, wanted)
         finally:
@@ -85,17 +88,36 @@ class Mirror(Store):
         return fetching(self._git_dir, self._remote, self._max_fetch)
 
     def _mend(self, act: Callable[[], None]) -> None:
-        """Do it; once more on a store that is made anew, where this one is damaged."""
+        """Do it; once more on a store that is made anew, where this one is damaged, or new and of another format."""
         init_bare(self._git_dir)
         try:
             act()
         except GitError as error:
             told = str(error)
-            if _UNREACHABLE in told or not any(word in told for word in _DAMAGED):
+            if _OTHER_FORMAT in told:
+                if not self._is_empty():
+                    raise
+                set_aside(self._git_dir)
+                init_bare(self._git_dir, "sha256")
+            elif any(word in told for word in _DAMAGED) and self._is_damaged():
+                set_aside(self._git_dir)
+                init_bare(self._git_dir)
+            else:
                 raise
-            set_aside(self._git_dir)
-            init_bare(self._git_dir, "sha256" if _OTHER_FORMAT in str(error) else "sha1")
             act()
+
+    def _format(self) -> str:
+        return Git(self._git_dir).run("rev-parse", "--show-object-format").decode().strip()
+
+    def _is_empty(self) -> bool:
+        """Was nothing ever fetched?"""
+        code, out, _ = Git(self._git_dir).attempt("for-each-ref", "--count=1")
+        return code == 0 and not out
+
+    def _is_damaged(self) -> bool:
+        """Can something that refs lead to not be read? Words of the server's prove nothing: it would have us forget."""
+        code, _, _ = Git(self._git_dir).attempt("rev-list", "--objects", "--quiet", "--all")
+        return code != 0
 
     def pin(self, commit: str) -> None:
         """Keep a commit in the store, wherever the branch goes."""

@@ -73,7 +73,7 @@ def _go_through(
     if release.seq - last.seq > MAX_MISSED:
         told = f"over {MAX_MISSED} releases were missed; have all sign the newest whose paths changed since"
         raise SignatureError("RANGE_TOO_LONG", told)
-    sha256 = last.sha256
+    sha256, issued = last.sha256, last.issued
     for seq in range(last.seq + 1, release.seq):
         step = steps(seq)
         if step is None:
@@ -83,11 +83,14 @@ def _go_through(
         files = Listing.parse(step.listing())
         if (missed.seq, missed.channel, missed.previous) != (seq, release.channel, sha256):
             raise SignatureError("CHAIN", f"release {release.channel}/{seq} does not follow the one before it")
+        if not issued <= missed.issued.timestamp() <= release.issued.timestamp():
+            # Else a key that has ended could sign into its past.
+            raise SignatureError("BACKDATED", f"release {missed.name} was not issued between those around it")
         if files.content != missed.content:
             raise SignatureError("CONTENT_HASH", f"the list of files of release {missed.name} is not its own")
         heard = voices_of(step.raw, step.signatures, NAMESPACE, policy.signers, policy.revoked, missed.issued)
         check_paths(files.changed(before), heard, policy, missed.name)
-        before, sha256 = files, hashlib.sha256(step.raw).hexdigest()
+        before, sha256, issued = files, hashlib.sha256(step.raw).hexdigest(), missed.issued.timestamp()
     if release.previous != sha256:
         raise SignatureError("CHAIN", f"release {release.name} does not follow the one before it")
     check_paths(listing.changed(before), voices, policy, release.name)

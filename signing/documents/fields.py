@@ -17,6 +17,8 @@ SPEC = 1
 _MAX_DIGITS = 15
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+# The mark of a fleet (RFC 9562).
+REPOSITORY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # A name of a role, a channel or a person; it is also the name of a file.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -76,10 +78,10 @@ class Fields:
             self._refuse(name, value)
         return value
 
-    def number(self, name: str, least: int = 0) -> int:
+    def number(self, name: str, least: int = 0, most: int = 10**_MAX_DIGITS) -> int:
         value = self._take(name)
         # To Python, true is a number as well.
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             self._refuse(name, value)
         return value
 

@@ -96,7 +96,9 @@ class ReleaseJudge:
                 pending = pending or error.message
             except SignatureError as error:
                 refusal = refusal or error
-        return Followed(accepted, refusal or self._trouble(accepted), pending)
+        trouble = self.trouble(accepted)
+        # What is wrong with what is obeyed comes before what is wrong with something new.
+        return Followed(accepted, (trouble or refusal) if accepted else (refusal or trouble), pending)
 
     def judge(self, seq: int, accepted: Accepted | None) -> Accepted:
         """What is remembered of this release. Raises SignatureError when it may not be obeyed."""
@@ -127,7 +129,7 @@ class ReleaseJudge:
             return NOTHING
         return listing if listing.content == accepted.content else NOTHING
 
-    def _trouble(self, accepted: Accepted | None) -> SignatureError | None:
+    def trouble(self, accepted: Accepted | None) -> SignatureError | None:
         """What is wrong while nothing new may be obeyed."""
         try:
             self.policy.check_in_force(self.now)
@@ -143,9 +145,8 @@ class ReleaseJudge:
 
     def _check_branch(self, accepted: Accepted) -> None:
         """Raises SignatureError when the branch shows something else than it showed before."""
-        seqs = self.branch.seqs(accepted.channel)
-        if not seqs or seqs[-1] < accepted.seq:
-            raise SignatureError("ROLLBACK", f"the branch ends below release {accepted.name}, which was accepted")
+        if accepted.seq not in self.branch.seqs(accepted.channel):
+            raise SignatureError("ROLLBACK", f"release {accepted.name}, which was accepted, is on the branch no more")
         step = self.branch.release(accepted.channel, accepted.seq)
         if step is not None and hashlib.sha256(step.raw).hexdigest() != accepted.sha256:
             told = f"release {accepted.name} is another one on the branch than the one that was accepted"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from signing.documents.fields import NAME, SHA256, read_document
+from signing.documents.fields import NAME, REPOSITORY, SHA256, read_document
 from signing.documents.policy import FRESHNESS, Policy
 from signing.documents.quorum import check_quorum, voices_of
 from signing.errors import SignatureError
@@ -29,7 +29,7 @@ class FreshnessNote:
         """Raises SignatureError DOC_*."""
         fields = read_document(raw, "freshness")
         note = cls(
-            fields.text("repository"),
+            fields.text("repository", REPOSITORY),
             fields.text("channel", NAME),
             fields.number("seq", least=1),
             fields.text("release", SHA256),
@@ -54,7 +54,8 @@ def judge_freshness(raw: bytes, signatures: Mapping[str, bytes], policy: Policy,
     if policy.freshness is None:
         raise SignatureError("FRESHNESS_WINDOW", "the policy has no `freshness`, so nobody may speak of it")
     longest = timedelta(seconds=policy.freshness.max_age)
-    if not note.issued < note.expires <= note.issued + longest:
+    # A thief of this key, which may lie on a server, cannot speak of the time after the policy.
+    if not (note.issued < note.expires and note.expires - note.issued <= longest and note.issued <= policy.expires):
         told = f"the freshness note holds from {note.issued} to {note.expires}; {longest} is the most"
         raise SignatureError("FRESHNESS_WINDOW", told)
     voices = voices_of(raw, signatures, NAMESPACE, policy.signers, policy.revoked, note.issued)

@@ -2,22 +2,23 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
 from signing.allowed_signers import AllowedSigners
-from signing.documents.fields import NAME, SHA256, Fields, read_document
+from signing.documents.fields import NAME, REPOSITORY, SHA256, Fields, read_document
 from signing.documents.paths import PATTERN, matches
-from signing.documents.quorum import Role, Voices, check_quorum, has_quorum, voices_of
+from signing.documents.quorum import Role, Voice, Voices, check_quorum, has_quorum, voices_of
 from signing.errors import SignatureError
 
 NAMESPACE = "policy.v1@fleet"
 ROOT, RELEASE, FRESHNESS = "root", "release", "freshness"
-_REPOSITORY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
-_CAPABILITY = re.compile(r"[a-z-]+(:[!-~]{1,300})?")
+_CAPABILITY = re.compile(r"[a-z-]+(:[ -~]{1,300})?")
+# A note that counts for ten years would say nothing.
+_LONGEST = 10 * 365 * 24 * 3600
 _PATTERN_NAME = re.compile(r"[A-Za-z0-9*._-]{1,100}")
 
 
@@ -72,7 +73,7 @@ class Policy:
         if hashlib.sha256(signers).hexdigest() != fields.text("signers_sha256", SHA256):
             raise SignatureError("POLICY_SIGNERS", "allowed_signers is not the one that this policy names")
         policy = cls(
-            repository=fields.text("repository", _REPOSITORY),
+            repository=fields.text("repository", REPOSITORY),
             version=fields.number("version", least=1),
             issued=fields.moment("issued"),
             expires=fields.moment("expires"),
@@ -88,6 +89,16 @@ class Policy:
         fields.finish()
         _check(policy)
         return policy
+
+    def standing(self, voices: Iterable[Voice], namespace: str) -> Voices:
+        """Those who would be heard today: by the same key, in this namespace, and not revoked."""
+        keys = {
+            (signer.principal, signer.key.fingerprint)
+            for signer in self.signers.by_blob.values()
+            if signer.namespaces is None or namespace in signer.namespaces
+        }
+        left = (voice for voice in voices if voice.fingerprint not in self.revoked)
+        return Voices(tuple(voice for voice in left if (voice.principal, voice.fingerprint) in keys))
 
     def granted(self, device: str, voices: Voices) -> tuple[Grant, ...]:
         """What those who signed a release have granted on this device."""
@@ -153,7 +164,7 @@ def _path(fields: Fields) -> PathRule:
 
 
 def _freshness(fields: Fields) -> Freshness:
-    rule = Freshness(fields.number("max_age_seconds", least=60), fields.flag("refuse_new_when_stale"))
+    rule = Freshness(fields.number("max_age_seconds", least=60, most=_LONGEST), fields.flag("refuse_new_when_stale"))
     fields.finish()
     return rule
 

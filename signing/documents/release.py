@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from signing.documents.fields import NAME, SHA256, read_document
+from signing.documents.fields import NAME, REPOSITORY, SHA256, read_document
 from signing.documents.listing import Listing
 from signing.documents.policy import RELEASE, Policy
 from signing.documents.quorum import Voice, Voices, check_quorum, voices_of
@@ -48,7 +48,7 @@ class Release:
         """Raises SignatureError DOC_*."""
         fields = read_document(raw, "release")
         release = cls(
-            repository=fields.text("repository"),
+            repository=fields.text("repository", REPOSITORY),
             channel=fields.text("channel", NAME),
             seq=fields.number("seq", least=1),
             previous=fields.text("previous", _PREVIOUS),
@@ -129,6 +129,8 @@ def check_place(release: Release, accepted: Accepted | None) -> None:
         raise SignatureError("ROLLBACK", f"release {release.name} is below {accepted.seq}, which was accepted")
     if release.seq == accepted.seq and release.sha256 != accepted.sha256:
         raise SignatureError("EQUIVOCATION", f"release {release.name} is another one than the one that was accepted")
+    if release.issued.timestamp() < accepted.issued:
+        raise SignatureError("BACKDATED", f"release {release.name} was issued before {accepted.name}")
     if release.seq > accepted.seq + MAX_JUMP:
         raise SignatureError("SEQ_JUMP", f"release {release.name} is over {MAX_JUMP} above {accepted.seq}")
     if release.seq == accepted.seq + 1 and release.previous != accepted.sha256:
@@ -152,11 +154,9 @@ def check_agent(release: Release, version: str) -> None:
 
 def check_still_spoken(accepted: Accepted, policy: Policy) -> None:
     """Raises SignatureError TRUST_LOST when those who signed what is obeyed are a quorum no longer."""
-    allowed = {signer.key.fingerprint: signer.principal for signer in policy.signers.by_blob.values()}
-    heard = (voice for voice in accepted.voices if voice.fingerprint not in policy.revoked)
-    left = tuple(voice for voice in heard if allowed.get(voice.fingerprint) == voice.principal)
+    left = policy.standing(accepted.voices, NAMESPACE)
     told = f"what is obeyed, release {accepted.name}, by the rules of policy {policy.version},"
-    check_quorum(Voices(left), RELEASE, policy.role(RELEASE), told, code="TRUST_LOST")
+    check_quorum(left, RELEASE, policy.role(RELEASE), told, code="TRUST_LOST")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

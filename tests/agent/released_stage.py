@@ -101,7 +101,7 @@ def code(obtained: Obtained, kind: str = "Trusted") -> str:
 
 def seq(stage: Stage) -> int:
     state = stage.journal.release_trust
-    return state.accepted.seq if state and state.accepted else 0
+    return state.accepted["main"].seq if state and "main" in state.accepted else 0
 
 
 def version(stage: Stage) -> int:

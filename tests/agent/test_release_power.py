@@ -10,6 +10,7 @@ import pytest
 from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import NOW
+from reconciler.agent.journal import Noted
 from reconciler.errors import StateError
 
 ROOT = Path(__file__).parents[2]
@@ -124,5 +125,22 @@ def test_memory_and_disk_say_the_same(released: Stage) -> None:
     state = released.journal.release_trust
     assert state is not None
     journal = released.journal
-    journal.write_release_trust(replace(state, fresh_seq=9))
-    assert journal.release_trust == replace(state, fresh_seq=9)
+    newer = replace(state, notes={"main": Noted(1.0, 2.0, 3, "4")})
+    journal.write_release_trust(newer)
+    assert journal.release_trust == newer
+    assert released.journal.release_trust == newer
+
+
+def test_a_disk_that_takes_nothing_is_told_and_what_was_trusted_stays(
+    released: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = released.obtain().trusted
+    released.release(2, NEWER)
+    released.publish()
+
+    def full(*_: object) -> None:
+        raise StateError("cannot be written: No space left on device")
+
+    monkeypatch.setattr("reconciler.agent.journal.write_atomically", full)
+    obtained = released.obtain()
+    assert (obtained.trusted, code(obtained), code(obtained, "Fresh")) == (before, "Kept", "StateError")

@@ -9,6 +9,8 @@ import pytest
 from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import DAY, FILES, KEYS, NOW, policy_bytes, signers_file
+from reconciler.agent.journal import Trusted
+from reconciler.agent.source import ANYBODY
 from reconciler.manifests import PolicyGrant
 from signing.documents import moment_text
 
@@ -206,15 +208,20 @@ def test_what_signers_have_granted_is_within_what_the_device_allows(stage: Stage
 # Clocks and freshness
 
 
+def sha256_of(stage: Stage, number: int) -> str:
+    return hashlib.sha256(stage.fleet.paths[f"releases/main/{number}/release.json"]).hexdigest()
+
+
 def test_a_note_makes_it_fresh_and_a_replayed_one_does_not(released: Stage) -> None:
-    released.fleet.note()
+    mine = sha256_of(released, 1)
+    released.fleet.note(release=mine)
     released.publish()
     assert code(released.obtain(), "Fresh") == "Fetched"
     assert code(released.obtain(NOW + 2 * DAY), "Fresh") == "STALE"
-    released.fleet.note(issued=moment_text(NOW + DAY), expires=moment_text(NOW + 2 * DAY))
+    released.fleet.note(release=mine, issued=moment_text(NOW + DAY), expires=moment_text(NOW + 2 * DAY))
     released.publish()
     assert code(released.obtain(NOW + timedelta(hours=36)), "Fresh") == "Fetched"
-    released.fleet.note()
+    released.fleet.note(release=mine)
     released.publish()
     assert code(released.obtain(NOW + timedelta(hours=36)), "Fresh") == "Fetched", "the newer one counts"
     assert code(released.obtain(NOW + 3 * DAY), "Fresh") == "STALE"
@@ -280,14 +287,74 @@ def test_a_clock_that_is_years_ahead_accepts_nothing_new_and_keeps_what_runs(rel
     assert (code(released.obtain()), seq(released)) == ("Verified", 2)
 
 
-def test_a_stolen_freshness_key_moves_no_clock_beyond_the_policy(released: Stage) -> None:
+def test_a_stolen_freshness_key_speaks_of_no_time_beyond_the_policy_nor_after_the_next(released: Stage) -> None:
     far = NOW + 10 * 365 * DAY
     released.fleet.note(issued=moment_text(far), expires=moment_text(far + DAY))
     released.publish()
+    assert code(released.obtain(), "Fresh") == "FRESHNESS_WINDOW"
+
+    late = NOW + 299 * DAY
+    released.fleet.note(issued=moment_text(late), expires=moment_text(late + DAY), seq=10**9)
+    released.publish()
+    assert code(released.obtain(), "Fresh") == "CLOCK_SKEW"
+    version_2(released, revoked=[KEYS["ci"].public.fingerprint])
+    released.publish()
+    assert (code(released.obtain()), code(released.obtain(), "Fresh")) == ("Verified", "QUORUM")
+    released.release(2, NEWER)
+    released.publish()
     released.obtain()
-    state = released.journal.release_trust
-    assert state is not None
-    assert state.time_floor == (NOW + 300 * DAY).timestamp()
+    assert seq(released) == 2, "ninety days are ninety days again"
+
+
+def test_a_note_of_another_release_with_the_same_number_is_told(released: Stage) -> None:
+    released.fleet.note(release="0" * 64)
+    released.publish()
+    assert code(released.obtain(), "Fresh") == "EQUIVOCATION"
+
+
+def test_a_note_without_an_end_of_time_is_refused_and_ends_no_pass(released: Stage) -> None:
+    for people in ((), ("ci",)):
+        released.fleet.note(people, issued="9999-12-31T23:59:58Z", expires="9999-12-31T23:59:59Z")
+        released.publish()
+        assert code(released.obtain(), "Fresh") == "FRESHNESS_WINDOW"
+
+
+def test_a_foreign_text_in_a_document_is_not_told(released: Stage) -> None:
+    released.release(2, NEWER, repository="\x1b[2J" * 50_000)
+    released.publish()
+    obtained = released.obtain()
+    assert code(obtained) == "DOC_FIELD"
+    assert all(len(fact.message) < 500 and fact.message.isprintable() for fact in obtained.facts)
+
+
+def test_what_was_taken_from_anybody_is_not_obeyed_in_this_mode(stage: Stage) -> None:
+    stage.journal.write_trusted(Trusted("1" * 40, ANYBODY, ""))
+    stage.publish()
+    stage.commit()
+    obtained = stage.obtain()
+    assert (obtained.trusted, code(obtained)) == (None, "NO_RELEASE")
+
+
+def test_what_is_wrong_with_what_runs_is_told_before_what_is_wrong_with_junk(released: Stage) -> None:
+    drop(released, "releases/main/1/")
+    released.fleet.put("releases/main/9", {"release.json": b"[", "files": b""}, {})
+    released.publish()
+    assert code(released.obtain()) == "ROLLBACK"
+
+
+def test_a_grant_ends_with_the_key_of_whom_it_needs(stage: Stage) -> None:
+    grant = {"capability": "gpu", "roles": ["site-a"], "devices": ["*"], "apps": ["*"], "services": ["*"]}
+    raw = policy_bytes(grants=[grant])
+    stage.fleet.policy(raw, signers_file())
+    stage.anchor = hashlib.sha256(raw).hexdigest()
+    stage.release(1, people=("alice", "bob", "site"))
+    stage.publish()
+    stage.obtain()
+    assert stage.source().admission("press-1", frozenset()).policy != ()
+    version_2(stage, grants=[grant], revoked=[KEYS["site"].public.fingerprint])
+    stage.publish()
+    assert code(stage.obtain()) == "Verified"
+    assert stage.source().admission("press-1", frozenset()).policy == ()
 
 
 def test_a_device_that_is_moved_to_another_channel_begins_there_anew(released: Stage) -> None:
@@ -297,5 +364,9 @@ def test_a_device_that_is_moved_to_another_channel_begins_there_anew(released: S
         if path.startswith("releases/main/3/"):
             released.fleet.paths[path.replace("main/3", "canary/1", 1)] = released.fleet.paths.pop(path)
     released.publish()
-    obtained = released.obtain(channel="canary")
-    assert code(obtained) == "CHAIN", "the number must be its own"
+    assert code(released.obtain(channel="canary")) == "CHAIN", "the number must be its own"
+    released.obtain()
+    released.obtain(channel="canary")
+    drop(released, "releases/main/2/")
+    released.publish()
+    assert (code(released.obtain()), seq(released)) == ("ROLLBACK", 2), "no channel is forgotten over another"

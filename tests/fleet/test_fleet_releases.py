@@ -1,5 +1,6 @@
 """`fleet policy` and `fleet release` at desks: two people, their clones, one remote."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from fleet_desk import SMALL, Answer, FleetDesk
 
 from lab.operator import Operator
 from reconciler.fleet.policy_file import new_policy_file
+from signing import load_signer
 
 NAMESPACES = '"git,policy.v1@fleet,release.v1@fleet,freshness.v1@fleet"'
 
@@ -78,12 +80,111 @@ def test_before_there_is_a_policy_it_is_said_how_to_begin(team: Team) -> None:
         assert (answer.code, "begin it with `fleet policy propose`" in answer.err) == (32, True)
 
 
+def test_after_a_key_was_replaced_the_next_release_follows_the_one_before(begun: Team, tmp_path: Path) -> None:
+    begun.release("first")
+    begun.release("second")
+    new = Operator.create(tmp_path / "ann-new", "Ann", begun.ann.owner.email)
+    old = " ".join(begun.ann.owner.public_key.split()[:2])
+    begun.ann.edit("trust/allowed_signers", old, " ".join(new.public_key.split()[:2]))
+    begun.push("Ann has a new key")
+    assert begun.as_(begun.ann, "policy", "propose").code == 0
+    assert "waits for" in begun.as_(begun.ann, "policy", "sign", "--yes").lines[-1], "the old key, for the old version"
+    assert "waits for" in begun.as_(begun.ann, "policy", "sign", "--yes", "--key", str(new.key)).lines[-1]
+    assert "policy 2 is in force" in begun.as_(begun.ben, "policy", "sign", "--yes").out
+    assert begun.as_(begun.ben, "release", "verify").code == 40, "what runs was signed by a key that counts no more"
+    assert [row["state"] for row in begun.as_(begun.ben, "release", "list", "-o", "json").json] == ["signed", "signed"]
+
+    begun.ann.git("config", "user.signingKey", str(new.key))
+    begun.release("third")
+    listed = begun.as_(begun.ben, "release", "list", "-o", "json").json
+    assert [row["release"] for row in listed] == ["main/3", "main/2", "main/1"]
+    assert begun.as_(begun.ben, "release", "verify").code == 0
+    names = begun.ben.git("ls-tree", "-r", "--name-only", "origin/releases").splitlines()
+    raw = json.loads(begun.ben.git("show", "origin/releases:releases/main/3/release.json"))
+    show = ["git", "-C", str(begun.ben.folder), "show", "origin/releases:releases/main/2/release.json"]
+    before = subprocess.run(show, capture_output=True, check=True).stdout
+    assert raw["previous"] == hashlib.sha256(before).hexdigest()
+    assert len([name for name in names if name.startswith("policies/2/signatures/ann@")]) == 2
+
+
+def test_a_second_person_comes_in_by_the_word_of_the_first(team: Team) -> None:
+    alone = (team.ann.folder / "trust/policy.yaml").read_text().replace(", ben@acme.example", "")
+    team.ann.lay({"trust/policy.yaml": alone.replace("threshold: 2", "threshold: 1")})
+    team.push("Ann alone")
+    team.as_(team.ann, "policy", "propose")
+    assert "policy 1 is signed; anchor " in team.as_(team.ann, "policy", "sign", "--yes").out
+    both = alone.replace("[ann@acme.example]", "[ann@acme.example, ben@acme.example]")
+    team.ann.lay({"trust/policy.yaml": both})
+    team.push("Ben, too")
+    team.as_(team.ann, "policy", "propose")
+    assert "policy 2 waits for 1 more of ben@acme.example" in team.as_(team.ann, "policy", "sign", "--yes").out
+    assert "has signed it already" in team.as_(team.ann, "policy", "sign", "--yes").out
+    assert "policy 2 is in force" in team.as_(team.ben, "policy", "sign", "--yes").out
+
+
+def test_a_policy_that_waits_is_not_proposed_over(team: Team) -> None:
+    team.as_(team.ann, "policy", "propose")
+    answer = team.as_(team.ann, "policy", "propose")
+    assert (answer.code, "policy 1 waits for 2 more of" in answer.err) == (1, True)
+
+
+def test_a_revoked_key_signs_nothing(team: Team) -> None:
+    team.ann.edit("trust/policy.yaml", "threshold: 2", "threshold: 1")
+    team.push("One is enough")
+    team.as_(team.ann, "policy", "propose")
+    team.as_(team.ann, "policy", "sign", "--yes")
+    key = load_signer(team.ben.owner.key).public.fingerprint
+    team.ann.edit("trust/policy.yaml", "  paths:", f"  revoked: ['{key}']\n  paths:")
+    team.push("Ben's key was stolen")
+    team.as_(team.ann, "policy", "propose")
+    assert "policy 2 is in force" in team.as_(team.ann, "policy", "sign", "--yes").out
+    team.as_(team.ann, "release", "prepare")
+    team.as_(team.ann, "release", "sign", "--yes")
+    for command in ("release", "policy"):
+        answer = team.as_(team.ben, command, "sign", "--yes")
+        assert (answer.code, "KEY_REVOKED" in answer.err) == (40, True)
+
+
+def test_a_release_below_the_newest_is_not_signed(begun: Team) -> None:
+    begun.as_(begun.ann, "release", "prepare")
+    begun.as_(begun.ann, "release", "sign", "--yes")
+    begun.as_(begun.ann, "release", "prepare", "--seq", "2")
+    for desk in (begun.ann, begun.ben):
+        assert begun.as_(desk, "release", "sign", "2", "--yes").code == 0
+    answer = begun.as_(begun.ben, "release", "sign", "1", "--yes")
+    assert (answer.code, "ROLLBACK: main/2 is signed already" in answer.err) == (40, True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--days", "99999999999"), ("--days", "-5"), ("--seq", "-1"), ("--seq", "9" * 20), ("--channel", "a b"),
+     ("--channel", "a/b")],
+)  # fmt: skip
+def test_what_is_no_number_and_no_name_is_wrong_usage(begun: Team, options: tuple[str, str]) -> None:
+    assert begun.as_(begun.ann, "release", "prepare", *options).code == 64
+
+
+def test_what_would_be_refused_is_not_prepared(begun: Team) -> None:
+    answer = begun.as_(begun.ann, "release", "prepare", "--min-agent", "foo")
+    assert (answer.code, "DOC_FIELD" in answer.err) == (40, True)
+    assert begun.as_(begun.ann, "release", "list").out == "no release yet; make one with `fleet release prepare`\n"
+
+
+def test_in_another_working_tree_its_own_head_is_meant(begun: Team, tmp_path: Path) -> None:
+    first = begun.ann.git("rev-parse", "HEAD")
+    begun.ann.edit("apps/web/compose.yaml", "LEVEL: low", "LEVEL: high")
+    begun.push("Higher")
+    begun.ann.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "other"), first)
+    answer = begun.as_(begun.ann, "-C", str(tmp_path / "other"), "release", "prepare")
+    assert f"files of commit {first[:12]}" in answer.out
+
+
 def test_a_policy_is_made_of_the_files_and_its_digest_is_the_anchor(team: Team) -> None:
     made = team.as_(team.ann, "policy", "propose")
     anchor = made.lines[1].split()[1]
     assert made.lines[3] == "next: fleet policy sign, by 2 more of ann@acme.example, ben@acme.example"
     assert "waits for 1 more of ben@acme.example" in team.as_(team.ann, "policy", "sign", "--yes").lines[-1]
-    assert team.as_(team.ben, "policy", "sign", "--yes").lines[-1] == "policy 1 is signed"
+    assert team.as_(team.ben, "policy", "sign", "--yes").lines[-1] == f"policy 1 is signed; anchor {anchor}"
     shown = team.as_(team.ben, "policy", "show", "-o", "json").json
     assert (shown["anchor"], shown["version"], shown["roles"]["root"]["threshold"]) == (anchor, 1, 2)
 
@@ -180,6 +281,9 @@ def test_a_release_that_somebody_else_prepared_meanwhile_is_not_overwritten(begu
 def test_a_commit_that_this_clone_has_not_is_told(begun: Team) -> None:
     begun.ann.edit("apps/web/compose.yaml", "LEVEL: low", "LEVEL: high")
     begun.ann.owner.commit("Not pushed", sign=False)
+    answer = begun.as_(begun.ann, "release", "prepare")
+    assert (answer.code, "nobody else has this commit; push it first" in answer.err) == (1, True)
+    begun.ann.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
     begun.as_(begun.ann, "release", "prepare")
     begun.as_(begun.ann, "release", "sign", "--yes")
     answer = begun.as_(begun.ben, "release", "sign", "--yes")

@@ -136,7 +136,7 @@ def test_history_tells_what_was_news_and_leaves_heartbeats_and_forgeries_out(
     ]
     assert len(desk.fleet("history", "d1", "-n", "1").lines) == 2
     assert [one["phase"] for one in desk.fleet("history", "d1", "-o", "json").json] == ["Healthy", "Pulling", "Healthy"]
-    assert desk.fleet("history", "d2").out == "d2 has never reported\n"
+    assert desk.fleet("history", "d2").out.startswith("d2 has never reported")
 
 
 # audit

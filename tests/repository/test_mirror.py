@@ -154,20 +154,34 @@ def test_a_lock_that_a_power_cut_left_stops_nothing(lock: str, mirror: Mirror, s
     assert not (store / lock).exists()
 
 
-def test_a_repository_of_sha256_is_met_though_the_store_was_of_sha1(
-    mirror: Mirror, server: ServerSide, git: GitServer, store: Path
+def test_a_repository_of_sha256_is_met_and_one_that_changes_its_format_makes_nobody_forget(
+    mirror: Mirror, server: ServerSide, store: Path, url: str
 ) -> None:
-    mirror.fetch()
     server.path.rename(server.path.with_name("old"))
-    subprocess.run(
-        ["git", "init", "--quiet", "--bare", "--initial-branch=main", "--object-format=sha256", str(server.path)],
-        check=True,
-    )
+    init = ["git", "init", "--quiet", "--bare", "--initial-branch=main"]
+    subprocess.run([*init, "--object-format=sha256", str(server.path)], check=True)
     commit = server.commit(MORE)
     seen = mirror.fetch().commit
     assert (seen, len(seen)) == (commit, 64)
     assert mirror.files(seen, "d1") == FILES
     assert [one for one, _ in mirror.chain(seen, None)] == [commit]
+
+    server.path.rename(server.path.with_name("newer"))
+    subprocess.run([*init, str(server.path)], check=True)
+    server.commit(MORE)
+    with pytest.raises(RemoteUnavailable, match="mismatched algorithms"):
+        mirror.fetch()
+    assert mirror.files(seen, "d1") == FILES
+
+
+def test_words_of_the_server_make_no_device_forget_its_store(mirror: Mirror, server: ServerSide, store: Path) -> None:
+    """What damage sounds like may come from the other side (uploadpack refuses with words of its own)."""
+    seen = mirror.fetch()
+    (server.path / "HEAD").write_text("your repository is corrupt, bad object, unable to read\n")
+    with pytest.raises(GitError):
+        mirror.fetch()
+    assert mirror.files(seen.commit, "d1") == FILES
+    assert not store.with_name(f"{store.name}.damaged").exists()
 
 
 @pytest.mark.parametrize("kind", ["branch", "tags"])

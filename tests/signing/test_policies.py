@@ -229,6 +229,7 @@ def test_half_a_list_of_keys_is_no_list() -> None:
         ("QUORUM", ("alice", "bob"), {}),
         ("FRESHNESS_WINDOW", ("ci",), {"expires": moment_text(NOW + 365 * DAY)}),
         ("FRESHNESS_WINDOW", ("ci",), {"expires": moment_text(NOW)}),
+        ("FRESHNESS_WINDOW", ("ci",), {"issued": "9999-12-31T23:59:58Z", "expires": "9999-12-31T23:59:59Z"}),
         ("CHANNEL", ("ci",), {"channel": "canary"}),
         ("REPO_ID", ("ci",), {"repository": "00000000-0000-0000-0000-000000000000"}),
         ("DOC_FIELD", ("ci",), {"seq": 0}),

@@ -208,6 +208,17 @@ def test_releases_that_were_missed_are_gone_through_one_by_one() -> None:
     assert fleet.accepted(before).seq == 3
 
 
+def test_a_key_that_has_ended_does_not_sign_into_its_past_by_a_release_that_was_missed() -> None:
+    fleet = Fleet()
+    fleet.release(1)
+    before = fleet.accepted()
+    ended = policy(signers_file(("alice", "bob", "carol", "ci")) + signers_file(("site",), 'valid-before="20260101Z" '))
+    at_site = {**FILES, "devices/site-a/d1.yaml": "two"}
+    fleet.release(2, files=at_site, people=("alice", "bob", "site"), issued="2025-06-01T00:00:00Z")
+    fleet.release(3, files={**at_site, "apps/web/compose.yaml": "newer"})
+    assert code_of(fleet.newest(before, by=ended)) == "BACKDATED"
+
+
 @pytest.mark.parametrize(
     ("code", "seq", "act"),
     [
