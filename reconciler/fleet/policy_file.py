@@ -21,7 +21,7 @@ def compile_policy(tree: Tree, version: int, now: datetime) -> tuple[Policy, Pol
     spec = read_policy(tree)
     if spec is None or SIGNERS_SOURCE not in tree:
         missing = POLICY_FILE if spec is None else SIGNERS_SOURCE
-        raise ReconcilerError("the fleet has no policy", where=missing, advice="see docs/guides/releases.md")
+        raise ReconcilerError("the file is missing", where=missing, advice="see docs/guides/releases.md")
     signers = tree[SIGNERS_SOURCE]
     days = int(str(plain(spec["validDays"]))) if "validDays" in spec else _DAYS
     raw = write_document("policy", {

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from reconciler.errors import ManifestError, Problem, ProblemKind
-from reconciler.manifests import Device, FleetFiles, Tree, check_documents
+from reconciler.errors import ManifestError, Problem, ProblemKind, ReconcilerError
+from reconciler.fleet.policy_file import compile_policy
+from reconciler.manifests import POLICY_FILE, Device, FleetFiles, Tree, check_documents
 from signing import PublicKey, SignatureError
 
 
@@ -28,7 +30,7 @@ class Validation:
 def validate(tree: Tree) -> Validation:
     """Check every document of a fleet, and render every device."""
     files = FleetFiles(tree)
-    concerned: dict[Problem, list[str]] = {problem: [] for problem in check_documents(tree)}
+    concerned: dict[Problem, list[str]] = {problem: [] for problem in (*check_documents(tree), *_policy(tree))}
     try:
         # Each of these is needed by every device: without them, nothing more can be said.
         _, layers = files.fleet, files.layers
@@ -49,6 +51,20 @@ def validate(tree: Tree) -> Validation:
         for problem in problems:
             concerned.setdefault(problem, []).append(name)
     return Validation(len(files.device_paths), len(apps), _findings(concerned))
+
+
+def _policy(tree: Tree) -> tuple[Problem, ...]:
+    """What would keep `fleet policy propose` from making a policy of the files; its form was looked at before."""
+    if POLICY_FILE not in tree:
+        return ()
+    try:
+        # The day says nothing of the rest.
+        compile_policy(tree, 1, datetime(2026, 1, 1, tzinfo=UTC))
+    except ManifestError as error:
+        return error.problems
+    except ReconcilerError as error:
+        return (Problem(error.where, error.what, error.advice),)
+    return ()
 
 
 def _findings(concerned: Mapping[Problem, Sequence[str]]) -> tuple[Finding, ...]:

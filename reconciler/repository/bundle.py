@@ -112,4 +112,6 @@ def create_bundle(git_dir: Path, path: Path, refs: Mapping[str, str], since: Seq
             "bundle", "create", "--quiet", str(path.resolve()), *refs, *(f"^{one}" for one in since)
         )
         if code != 0:
-            raise GitError(f"no bundle: {complaint(err)}", where=str(path), advice="is there anything new in it?")
+            shallow = (git_dir / "shallow").exists()
+            advice = "say `git fetch --unshallow`" if shallow else "is there anything new in it, and a folder for it?"
+            raise GitError(f"no bundle: {complaint(err)}", where=str(path), advice=advice)

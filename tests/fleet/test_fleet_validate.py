@@ -7,6 +7,7 @@ import pytest
 from fleet_desk import SMALL, WEB, FleetDesk, device, layer, run_fleet
 
 from lab.operator import Operator
+from reconciler.fleet.policy_file import new_policy_file
 
 
 @pytest.fixture
@@ -24,6 +25,26 @@ def test_a_valid_fleet_has_no_problems_in_json(desk: FleetDesk) -> None:
     desk.lay(SMALL)
     answer = desk.fleet("validate", "-o", "json")
     assert (answer.code, answer.json) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("signers", "told"),
+    [
+        (None, "trust/allowed_signers: the file is missing"),
+        ("", "trust/allowed_signers: SIGNERS: allowed_signers: names no key"),
+        ("ben", "trust/policy.yaml: POLICY_ROLE: ann@acme.example of role `re"),
+    ],
+)
+def test_a_policy_of_which_none_could_be_made_is_told(
+    desk: FleetDesk, tmp_path: Path, signers: str | None, told: str
+) -> None:
+    desk.lay({**SMALL, "trust/policy.yaml": new_policy_file("small", ["ann@acme.example"])})
+    if signers is not None:
+        ben = Operator.create(tmp_path / "ben", "Ben", "ben@acme.example")
+        desk.lay({"trust/allowed_signers": f"{ben.allowed_signers_line}\n" if signers else "# nobody yet\n"})
+    answer = desk.fleet("validate")
+    assert answer.code == 11
+    assert answer.lines[0].startswith(told[:50])
 
 
 def test_a_folder_outside_of_any_repository_is_validated_too(
