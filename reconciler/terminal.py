@@ -30,6 +30,17 @@ class Parser(argparse.ArgumentParser):
         sys.exit(_complain(f"{self.prog}: {message}; see `{self.prog} --help`", USAGE))
 
 
+def from_one_to(most: int) -> Callable[[str], int]:
+    """A whole number of the command line, from 1 to this one."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {most}")
+        return int(text)
+
+    return number
+
+
 def new_parser(prog: str, description: str, epilog: str = "") -> Parser:
     """A parser whose texts keep their lines."""
     return Parser(

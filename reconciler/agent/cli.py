@@ -18,6 +18,7 @@ from reconciler.agent.service import serve
 from reconciler.errors import StateError, StateInUse
 from reconciler.model import Report
 from reconciler.model.codec import to_plain
+from reconciler.model.report_text import revision_lines, state_lines
 from reconciler.terminal import CHANGES, EXIT_CODES, Parser, complain, new_parser, printable, run_command
 
 _DESCRIPTION = """\
@@ -220,18 +221,8 @@ def _text(report: Report, is_sent: bool) -> str:
         f"device     {report.device}",
         f"phase      {report.phase}",
         f"time       {report.time}{'' if is_sent else ' (not reported yet)'}",
-        *(f"{name:<10} {value}" for name, value in to_pairs(report)),
+        *revision_lines(report),
         "",
-        *(f"{c.type:<12} {c.status:<8} {c.reason:<18} {printable(c.message)}".rstrip() for c in report.conditions),
+        *state_lines(report),
     ]
-    for app in report.apps:
-        lines += ["", f"{app.name}: {app.phase} {printable(app.message)}".rstrip()]
-        lines += [f"  {s.name:<16} {s.state:<12} {s.health:<10} {s.image}".rstrip() for s in app.services]
-    return "\n".join(lines)
-
-
-def to_pairs(report: Report) -> list[tuple[str, str]]:
-    """The revisions that are known, by name."""
-    revisions = report.revisions
-    named = ("seen", "trusted", "attempted", "applied", "healthy")
-    return [(name, getattr(revisions, name)) for name in named if getattr(revisions, name)]
+    return "\n".join(map(printable, lines))

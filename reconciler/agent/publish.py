@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.agent.journal import Journal, Reported
 from reconciler.errors import ReconcilerError
-from reconciler.model import MAX_REPORT_BYTES, Report
+from reconciler.model import MAX_REPORT_BYTES, Report, Revision
 from reconciler.model.codec import to_plain
 from reconciler.repository import Author, StatusBranch
 from reconciler.terminal import printable
@@ -105,8 +105,8 @@ def _smaller(report: Report) -> Iterator[Report]:
 def _message(report: Report) -> str:
     """The subject says the phase, the revision and what is wrong; the body tells it, and what was done."""
     wrong = [c for c in report.conditions if _is_bad(c.type, c.status)]
-    branch, _, commit = (report.revisions.attempted or report.revisions.seen).partition("@")
-    at = f"{branch}@{commit.rpartition(':')[2][:12]}" if commit else "no revision"
+    revision = Revision.parse(report.revisions.attempted or report.revisions.seen)
+    at = revision.short if revision else "no revision"
     told = "".join(f", {c.type}={c.status} {c.reason}" for c in wrong)
     body = [*(f"{c.type}={c.status} {c.reason}: {c.message}".rstrip(": ") for c in wrong), *report.steps]
     lines = [f"{report.device}: {report.phase} at {at}{told}", *([""] if body else []), *body]

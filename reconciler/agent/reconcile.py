@@ -13,7 +13,7 @@ import reconciler
 from reconciler.agent.config import Config
 from reconciler.agent.converge import Converged, converge
 from reconciler.agent.engine import Engine
-from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.journal import Journal, Memory, Trusted
 from reconciler.agent.last_good import admitted, choose, chosen_state
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reporting import Pass, compose_report
@@ -30,7 +30,7 @@ from reconciler.errors import (
     StateError,
 )
 from reconciler.manifests import Admission, FleetFiles, is_admitted
-from reconciler.model import App, DesiredState, Fact, Report, Revision, Versions
+from reconciler.model import DesiredState, Fact, Report, Revision, Versions
 from reconciler.planning import EmptyDesiredState, Plan, make_plan
 from reconciler.repository import Mirror
 
@@ -61,6 +61,8 @@ class Known:
 
     obtained: Obtained
     rendered: Rendered
+    # What apps may have, also those that go back to what ran before.
+    admission: Admission
 
 
 class Reconciler:
@@ -92,8 +94,7 @@ class Reconciler:
 
     def obtain(self, bundle: Path | None = None) -> Known:
         """Ask Git, and render what it says. Only this and `send` talk to the server; both are of one thread."""
-        obtained = self._source.obtain(self._clock(), bundle)
-        known = Known(obtained, self._render(obtained.trusted))
+        known = self._known(self._source.obtain(self._clock(), bundle))
         self._mirror.tidy()
         return known
 
@@ -102,15 +103,19 @@ class Reconciler:
         try:
             trusted = self._journal.trusted
             facts = (Fact("Trusted", True, "Kept", "not asked yet"), Fact("Fresh", None, "NotAsked", ""))
-            return Known(Obtained("", trusted, facts), self._render(trusted)) if trusted is not None else None
+            return self._known(Obtained("", trusted, facts)) if trusted is not None else None
         except StateError:
             return None
+
+    def _known(self, obtained: Obtained) -> Known:
+        admission = self._admission()
+        return Known(obtained, self._render(obtained.trusted, admission), admission)
 
     def converge(self, known: Known, *, is_full: bool = False) -> Result:
         """Bring the device to what is known, and record how it went. A full pass also clears up."""
         if is_full:
             self._engine_is = ""
-        return self._pass(known.obtained, known.rendered, self._clock(), collects=is_full)
+        return self._pass(known, self._clock(), collects=is_full)
 
     def send(self) -> ReconcilerError | None:
         """Push the report that was recorded, if any; the error when it has to wait."""
@@ -120,9 +125,10 @@ class Reconciler:
         """The newest report, signed as ever, into a bundle that somebody carries back. Raises GitError."""
         self._publisher.write_bundle(path, self._clock().timestamp())
 
-    def _pass(self, obtained: Obtained, rendered: Rendered, now: datetime, *, collects: bool = False) -> Result:
+    def _pass(self, known: Known, now: datetime, *, collects: bool) -> Result:
+        obtained, rendered = known.obtained, known.rendered
         revision = self._revision(obtained.trusted)
-        converged, stopped_by = self._converge(rendered, revision, now.timestamp(), collects=collects)
+        converged, stopped_by = self._converge(known, revision, now.timestamp(), collects=collects)
         found = Pass(
             device=self._config.device,
             time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -151,24 +157,25 @@ class Reconciler:
             raise obtained.errors[0] if obtained.errors else ReconcilerError("nothing is trusted yet")
         for error in obtained.errors:
             log.warning("%s", error)
-        rendered = self._render(obtained.trusted)
+        admission = self._admission()
+        rendered = self._render(obtained.trusted, admission)
         if rendered.error is not None:
             log.warning("%s", rendered.error)
         desired = rendered.desired or self._last_good()
         if desired is None:
             raise rendered.error or ReconcilerError("nothing is trusted yet")
         revision = self._revision(obtained.trusted)
-        memory = admitted(self._journal.memory, self._is_allowed)
+        memory = _admitted(self._journal.memory, admission)
         choices = choose(desired, revision, memory, now.timestamp())
         return make_plan(chosen_state(desired, choices), self._engine.observe(self._config.device))
 
-    def _render(self, trusted: Trusted | None) -> Rendered:
+    def _render(self, trusted: Trusted | None, admission: Admission) -> Rendered:
         if trusted is None:
             return Rendered(None)
         try:
             files = self._mirror.files(trusted.commit, self._config.device)
             fleet = FleetFiles(files)
-            rendering = fleet.admit(fleet.render(self._config.device), self._admission(), os.path.realpath)
+            rendering = fleet.admit(fleet.render(self._config.device), admission, os.path.realpath)
         except ManifestError as error:
             return Rendered(None, error.problems, error)
         except ReconcilerError as error:
@@ -176,21 +183,23 @@ class Reconciler:
         broken = ManifestError(rendering.problems) if rendering.problems else None
         return Rendered(rendering.desired, rendering.problems, broken)
 
-    def _is_allowed(self, app: App) -> bool:
-        return is_admitted(app, self._admission(), os.path.realpath)
-
     def _admission(self) -> Admission:
-        return self._source.admission(self._config.device, self._config.allow)
+        """What apps may have; what the device allows, when nobody knows any more what was granted."""
+        try:
+            return self._source.admission(self._config.device, self._config.allow)
+        except StateError:
+            # What is obeyed is nothing then; what runs was let in before, and goes on being healed.
+            return Admission(self._config.allow)
 
     def _converge(
-        self, rendered: Rendered, revision: str, now: float, *, collects: bool
+        self, known: Known, revision: str, now: float, *, collects: bool
     ) -> tuple[Converged | None, ReconcilerError | None]:
-        desired = rendered.desired or self._last_good()
+        desired = known.rendered.desired or self._last_good()
         if desired is None:
             return None, None
         memory = self._journal.memory
         try:
-            if (kept := admitted(memory, self._is_allowed)) is not memory:
+            if (kept := _admitted(memory, known.admission)) is not memory:
                 self._journal.write_memory(kept)
             converged = converge(desired, revision, self._engine, self._journal, now)
             return (tidied(converged, desired, self._engine, self._journal, now) if collects else converged), None
@@ -218,6 +227,11 @@ class Reconciler:
             with contextlib.suppress(ReconcilerError):
                 self._engine_is = self._engine.version()
         return self._engine_is
+
+
+def _admitted(memory: Memory, admission: Admission) -> Memory:
+    """What ran well and may run again, on this device with its links."""
+    return admitted(memory, lambda app: is_admitted(app, admission, os.path.realpath))
 
 
 def _troubles(converged: Converged | None) -> Iterable[ReconcilerError]:

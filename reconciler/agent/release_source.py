@@ -41,11 +41,14 @@ class ReleaseSource(Source):
         self._mirror.take(bundle, self._branch)
 
     def admission(self, device: str, allowed: frozenset[str]) -> Admission:
-        """What those who signed the release that is obeyed have granted, as far as the device allows it."""
+        """What those who signed the release that is obeyed have granted, as far as the device allows it.
+
+        Before the first release, what is obeyed comes from another mode, in which the device alone decides.
+        """
         state = self._journal.release_trust
         accepted = state.accepted.get(self.channel) if state else None
         if state is None or accepted is None:
-            return Admission(allowed, ())
+            return Admission(allowed)
         policy = Policy.parse(state.policy.encode(), state.signers.encode())
         granted = policy.granted(device, policy.standing(accepted.voices, RELEASE_NAMESPACE))
         grants = tuple(PolicyGrant(one.capability, one.apps, one.services) for one in granted)

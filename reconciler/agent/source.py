@@ -40,6 +40,9 @@ class Source:
         """
         try:
             trusted = self._journal.trusted
+        except StateLost as error:
+            return _lost(error)
+        try:
             if bundle is not None:
                 self.take(bundle)
             obtained = self._judged(self._tip(fetch=bundle is None), trusted, now, keeps=True)
@@ -47,8 +50,7 @@ class Source:
                 self._journal.write_trusted(obtained.trusted)
                 self._mirror.pin(obtained.trusted.commit)
         except StateLost as error:
-            lost = Fact("Trusted", False, "TRUST_STATE", str(error))
-            return Obtained("", None, (lost, Fact("Fresh", None, "NotAsked", "")), (error,))
+            return _lost(error)
         except (GitError, ConfigError, PermissionDenied, StateError) as error:
             # What cannot be remembered, such as on a full disk, is not obeyed.
             return _kept(trusted, error)
@@ -118,6 +120,12 @@ def check_still_allowed(trusted: Trusted, signers: AllowedSigners) -> None:
         told = f"the key {trusted.fingerprint} of {trusted.principal}, who signed what is obeyed, is allowed no longer"
         advice = "sign a new commit on top with a key that is"
         raise Untrusted("TRUST_LOST", told, commit=trusted.commit, advice=advice)
+
+
+def _lost(error: StateLost) -> Obtained:
+    """Without what was trusted, an older word would be believed again: nothing is obeyed before somebody mends it."""
+    fact = Fact("Trusted", False, "TRUST_STATE", str(error))
+    return Obtained("", None, (fact, Fact("Fresh", None, "NotAsked", "")), (error,))
 
 
 def _kept(trusted: Trusted | None, error: ReconcilerError) -> Obtained:

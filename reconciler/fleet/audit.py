@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.fleet.blame import Writer, signers_of, writer_of
+from reconciler.fleet.blame import Writer, writer_of
 from reconciler.fleet.history import Heard
 from reconciler.fleet.released import Policies, find
-from reconciler.manifests import Tree
 from reconciler.repository import Store
 from signing import AllowedSigners, SignatureError, split_commit
 from signing.documents import Branch
@@ -26,11 +25,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A commit on a device: the first report that says that it runs, how it went, and the report that ended it."""
+    """A commit on a device: the first report that says that it runs, how it went, and when another one ran."""
 
     device: str
     first: Heard
-    last: Heard
     phases: tuple[str, ...]
     until: datetime | None = None
 
@@ -68,7 +66,7 @@ def _stays(device: str, mine: list[Heard], commit: str) -> list[Stay]:
             row.append(one)
         elif row:
             phases = tuple(dict.fromkeys(heard.report.phase for heard in row))
-            found.append(Stay(device, row[0], row[-1], phases, one.signed_at if one else None))
+            found.append(Stay(device, row[0], phases, one.signed_at if one else None))
             row = []
     return found
 
@@ -102,8 +100,3 @@ def approvals_of(branch: Branch, policies: Policies) -> dict[str, tuple[str, tup
                 people = tuple(sorted(release.voices.people))
                 found.setdefault(release.release.commit, (release.release.name, people))
     return found
-
-
-def keys(tree: Tree) -> AllowedSigners | SignatureError:
-    """By which keys commits are judged: those of the fleet's files, as `fleet blame` does."""
-    return signers_of(tree)

@@ -7,7 +7,7 @@ from datetime import datetime
 from reconciler.errors import ManifestError
 from reconciler.fleet.status import DeviceStatus, judge_report
 from reconciler.manifests import Device, FleetFiles
-from reconciler.model import Report
+from reconciler.model import Report, Revision
 from reconciler.repository import FoundReport
 
 
@@ -81,11 +81,12 @@ def _news(before: Report | None, now: Report) -> str:
 
 
 def commit_of(revision: str) -> str:
-    """The commit id of `branch@sha1:id`."""
-    return revision.rpartition(":")[2]
+    """The commit id of a reported revision; empty while there is none."""
+    found = Revision.parse(revision)
+    return found.commit if found else ""
 
 
 def short(revision: str) -> str:
-    """A revision for people."""
-    branch, _, commit = revision.partition("@")
-    return f"{branch}@{commit.rpartition(':')[2][:12]}" if commit else "nothing"
+    """A reported revision for people."""
+    found = Revision.parse(revision)
+    return found.short if found else "nothing"

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from reconciler.errors import ReconcilerError, UnknownRevision, Untrusted
 from reconciler.fleet.policy_file import compile_policy
-from reconciler.fleet.released import Policies, Releases, check_key, missing, signature_name, untrusted
+from reconciler.fleet.released import Releases, check_key, missing, shared_branch, signature_name, untrusted
 from reconciler.fleet.signing_key import signing_key
 from reconciler.manifests import POLICY_FILE as POLICY_SOURCE
+from reconciler.repository.desk import Desk
 from reconciler.terminal import printable
 from signing import PublicKey, SignatureError
 from signing.documents import (
@@ -16,7 +17,6 @@ from signing.documents import (
     POLICY_NAMESPACE,
     ROOT,
     SIGNERS_FILE,
-    Branch,
     Grant,
     Policy,
     policy_folder,
@@ -27,24 +27,23 @@ from signing.documents import (
 
 def propose(options: argparse.Namespace) -> int:
     """Put the next version onto the branch, for people to sign. The digest of the first is the anchor of devices."""
-    releases = Releases.of(options)
-    tree = releases.desk.worktree()
+    desk = Desk(options.folder)
+    shared = shared_branch(desk, options)
     try:
-        branch = releases.branch
+        known = Releases.read(desk, shared)
     except UnknownRevision:
         version = 1
     else:
-        known = releases.policies(branch)
-        version = known.in_force.version + 1
-        if known.in_force.version == 1 and (left := _left(branch, known, 1)):
+        version = known.policy.version + 1
+        if known.policy.version == 1 and (left := _left(known, 1)):
             raise ReconcilerError(f"policy 1 waits for {left}", advice="sign it first (`fleet policy sign`)")
-        if branch.policy(version) is not None:
+        if known.branch.policy(version) is not None:
             advice = f"sign it (`fleet policy sign`), or take it off the branch `{options.branch}`"
             raise ReconcilerError(f"policy {version} is proposed already, and waits for signatures", advice=advice)
-    policy, files = compile_policy(tree, version, datetime.now(UTC).replace(microsecond=0))
+    policy, files = compile_policy(desk.worktree(), version, datetime.now(UTC).replace(microsecond=0))
     folder = policy_folder(version)
     documents = {f"{folder}/{POLICY_FILE}": files.raw, f"{folder}/{SIGNERS_FILE}": files.signers}
-    releases.shared.add(documents, f"Propose policy {version}")
+    shared.add(documents, f"Propose policy {version}")
     print(f"made policy {version} out of {POLICY_SOURCE}, until {policy.expires:%Y-%m-%d}")
     if version == 1:
         print(f"anchor {policy.sha256}")
@@ -56,22 +55,20 @@ def propose(options: argparse.Namespace) -> int:
 def sign(options: argparse.Namespace) -> int:
     """Sign the version that waits, after what it changes was shown, and push it."""
     releases = Releases.of(options)
-    branch = releases.branch
-    known = releases.policies(branch)
-    version = options.version or max(branch.versions())
-    files = branch.policy(version)
+    version = options.version or max(releases.branch.versions())
+    files = releases.branch.policy(version)
     if files is None:
         raise UnknownRevision(f"no policy {version}", advice="make it with `fleet policy propose`")
     with untrusted():
         policy = Policy.parse(files.raw, files.signers)
-    for line in _differences(known.in_force, policy):
+    for line in _differences(releases.policy, policy):
         print(printable(line))
     key = signing_key(releases.desk, options.key)
-    judges = (policy,) if version == 1 else (known.in_force, policy)
+    judges = (policy,) if version == 1 else (releases.policy, policy)
     person = _person(judges, key.public)
     folder = policy_folder(version)
     signature = signature_file(folder, signature_name(person, key.public))
-    if signature in branch.paths:
+    if signature in releases.branch.paths:
         print(f"{person} has signed it already; {_waits(releases, version)}")
         return 0
     confirm(options, f"sign policy {version} as {person}")
@@ -81,33 +78,23 @@ def sign(options: argparse.Namespace) -> int:
         signature: key.sign(files.raw, POLICY_NAMESPACE),
     }
     releases.shared.publish(documents, f"Sign policy {version} as {person}")
-    print(_waits(releases, version))
+    print(_waits(releases.again(), version))
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
     """Print the policy in force, and the anchor of devices."""
     releases = Releases.of(options)
-    branch = releases.branch
-    known = releases.policies(branch)
-    policy = known.in_force
+    policy, known = releases.policy, releases.policies
     if options.output == "json":
         print(json.dumps(_plain(known.anchor, policy), indent=2))
     else:
-        print(f"anchor     {known.anchor}")
-        print(f"version    {policy.version}, from {policy.issued:%Y-%m-%d} until {policy.expires:%Y-%m-%d}")
-        print(f"repository {policy.repository}")
-        for name, role in sorted(policy.roles.items()):
-            print(f"role       {name}: {role.threshold} of {', '.join(sorted(role.principals))}")
-        for rule in policy.paths:
-            print(f"path       {rule.match}: {', '.join(rule.roles)}")
-        for grant in policy.grants:
-            print(f"grant      {_granted(grant)}")
-        for signer in sorted(policy.signers.by_blob.values(), key=lambda one: one.principal):
-            revoked = " revoked" if signer.key.fingerprint in policy.revoked else ""
-            print(f"key        {signer.principal} {signer.key.fingerprint}{revoked}")
+        print(f"anchor {known.anchor}")
+        print(f"version {policy.version}, from {policy.issued:%Y-%m-%d} until {policy.expires:%Y-%m-%d}")
+        for line in _lines(policy):
+            print(printable(line))
         if known.waits:
-            print(f"waits      {known.waits}")
+            print(f"waits: {known.waits}")
     if known.refusal is not None:
         raise Untrusted(known.refusal.code, known.refusal.message, commit=releases.shared.tip)
     return 0
@@ -140,14 +127,14 @@ def _person(judges: tuple[Policy, ...], key: PublicKey) -> str:
     raise Untrusted(refusals[0].code, refusals[0].message, commit="", advice="ask who is of that role")
 
 
-def _left(branch: Branch, known: Policies, version: int) -> str:
+def _left(releases: Releases, version: int) -> str:
     """Who has to sign this version still, for people."""
-    files = branch.policy(version)
+    files = releases.branch.policy(version)
     if files is None:
         return ""
     with untrusted():
         policy = Policy.parse(files.raw, files.signers)
-    judges = (policy,) if version == 1 else (known.in_force, policy)
+    judges = (policy,) if version == 1 else (releases.policy, policy)
     waits = []
     for judge in judges:
         revoked = policy.revoked | judge.revoked
@@ -159,14 +146,11 @@ def _left(branch: Branch, known: Policies, version: int) -> str:
 
 def _waits(releases: Releases, version: int) -> str:
     """What happens next with this version."""
-    branch = releases.branch
-    known = releases.policies(branch)
-    if known.in_force.version >= version > 1:
+    if releases.policy.version >= version > 1:
         return f"policy {version} is in force; devices take it at their next pass"
-    left = _left(branch, known, version)
-    if left:
+    if left := _left(releases, version):
         return f"policy {version} waits for {left}"
-    return f"policy {version} is signed" + (f"; anchor {known.anchor}" if version == 1 else "")
+    return f"policy {version} is signed" + (f"; anchor {releases.policies.anchor}" if version == 1 else "")
 
 
 def _differences(before: Policy, after: Policy) -> list[str]:
@@ -184,9 +168,7 @@ def _lines(policy: Policy) -> list[str]:
         for name, role in sorted(policy.roles.items())
     ]
     lines += [f"path {number}: {rule.match}: {', '.join(rule.roles)}" for number, rule in enumerate(policy.paths, 1)]
-    lines += [
-        f"grant {one.capability} to {one.apps} on {one.devices} by {', '.join(one.roles)}" for one in policy.grants
-    ]
+    lines += [f"grant {_granted(one)}" for one in policy.grants]
     lines += [f"revoked {fingerprint}" for fingerprint in sorted(policy.revoked)]
     lines += sorted(f"key {one.principal} {one.key.fingerprint}" for one in policy.signers.by_blob.values())
     lines += ["images by digest only"] if policy.requires_digest else []
@@ -216,4 +198,7 @@ def _plain(anchor: str, policy: Policy) -> dict[str, object]:
             {"principal": one.principal, "fingerprint": one.key.fingerprint} for one in policy.signers.by_blob.values()
         ],
         "revoked": sorted(policy.revoked),
+        "grants": [_granted(one) for one in policy.grants],
+        "requireDigest": policy.requires_digest,
+        "freshnessMaxAgeSeconds": policy.freshness.max_age if policy.freshness else None,
     }

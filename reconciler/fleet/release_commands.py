@@ -10,12 +10,9 @@ from reconciler.fleet.preview import preview
 from reconciler.fleet.preview_text import as_text
 from reconciler.fleet.released import (
     Found,
-    Policies,
     Releases,
     check_key,
-    find,
     missing,
-    newest_signed,
     signature_name,
     untrusted,
 )
@@ -42,7 +39,6 @@ from signing.documents import (
     moment_text,
     release_folder,
     signature_file,
-    taken,
     write_document,
 )
 
@@ -52,17 +48,15 @@ _SHOWN = 20
 def prepare(options: argparse.Namespace) -> int:
     """Put the next release onto this clone's branch, for people to look at and to sign."""
     releases = Releases.of(options)
-    branch = releases.branch
-    policies = releases.policies(branch)
-    policy = policies.in_force
+    policy = releases.policy
     commit, tree = releases.desk.revision(options.commit)
     _check_release(releases, commit, tree)
     if findings := validate(tree).findings:
         raise ManifestError([finding.problem for finding in findings])
-    last = newest_signed(branch, policies, options.channel, 10**15)
+    last = releases.newest_signed(options.channel)
     seq = options.seq or (last.release.seq + 1 if last else 1)
-    if seq in branch.seqs(options.channel):
-        advice = f"sign it, or say `--seq {max(branch.seqs(options.channel)) + 1}`"
+    if seq in releases.branch.seqs(options.channel):
+        advice = f"sign it, or say `--seq {max(releases.branch.seqs(options.channel)) + 1}`"
         raise ReconcilerError(f"release {options.channel}/{seq} is there already", advice=advice)
     with untrusted(commit):
         listing = releases.contents.listing(commit)
@@ -89,16 +83,14 @@ def prepare(options: argparse.Namespace) -> int:
 def sign(options: argparse.Namespace) -> int:
     """Show what the release changes, on every device; then sign it and push it."""
     releases = Releases.of(options)
-    branch = releases.branch
-    policies = releases.policies(branch)
-    policy = policies.in_force
-    seq = _seq(options, branch)
+    policy = releases.policy
+    seq = _seq(options, releases.branch)
     with untrusted():
-        found = find(branch, policies, options.channel, seq)
+        found = releases.find(options.channel, seq)
         listing = releases.contents.listing(found.release.commit)
         check_content(found.release, listing, releases.contents.tree(found.release.commit))
-        before = newest_signed(branch, policies, options.channel, seq)
-        highest = newest_signed(branch, policies, options.channel, 10**15)
+        before = releases.newest_signed(options.channel, seq)
+        highest = releases.newest_signed(options.channel)
     if highest is not None and highest.release.seq > seq:
         raise Untrusted("ROLLBACK", f"{highest.release.name} is signed already; devices do not go back", commit="")
     _check_release(releases, found.release.commit, releases.desk.revision(found.release.commit)[1])
@@ -111,7 +103,7 @@ def sign(options: argparse.Namespace) -> int:
         person = check_key(policy, key.public, RELEASE_NAMESPACE, datetime.now(UTC))
     folder = release_folder(options.channel, seq)
     signature = signature_file(folder, signature_name(person, key.public))
-    if signature in branch.paths:
+    if signature in releases.branch.paths:
         print(f"{person} has signed it already; {_next(releases, options.channel, seq)}")
         return 0
     confirm(options, f"sign release {found.release.name} as {person}")
@@ -121,27 +113,23 @@ def sign(options: argparse.Namespace) -> int:
         signature: key.sign(found.step.raw, RELEASE_NAMESPACE),
     }
     releases.shared.publish(files, f"Sign release {found.release.name} as {person}")
-    print(_next(releases, options.channel, seq))
+    print(_next(releases.again(), options.channel, seq))
     return 0
 
 
 def verify(options: argparse.Namespace) -> int:
     """Would a device that has the release before obey this one? Exit code 40 when not."""
     releases = Releases.of(options)
-    branch = releases.branch
-    policies = releases.policies(branch)
-    policy = policies.in_force
-    seq = _seq(options, branch)
+    seq = _seq(options, releases.branch)
     with untrusted():
-        before = newest_signed(branch, policies, options.channel, seq)
-        accepted = taken(before.release, before.voices) if before else None
-        good = releases.judge(branch, policy, options.channel).judge(seq, accepted)
+        good = releases.judged(options.channel, seq)
     people = sorted({voice.principal for voice in good.voices})
     if options.output == "json":
         told = {"release": good.name, "commit": good.commit, "content": good.content, "signers": people}
-        print(json.dumps({**told, "sha256": good.sha256, "policy": policy.version}, indent=2))
+        print(json.dumps({**told, "sha256": good.sha256, "policy": releases.policy.version}, indent=2))
     else:
-        print(f"good     {good.name} {good.commit[:12]} signed by {', '.join(people)}, by policy {policy.version}")
+        by = f"{', '.join(people)}, by policy {releases.policy.version}"
+        print(f"good     {good.name} {good.commit[:12]} signed by {by}")
     return 0
 
 
@@ -149,8 +137,7 @@ def show_list(options: argparse.Namespace) -> int:
     """Print the newest releases of every channel, newest first."""
     releases = Releases.of(options)
     branch = releases.branch
-    policies = releases.policies(branch)
-    rows = [_row(branch, policies, channel, seq) for channel in branch.channels()
+    rows = [_row(releases, channel, seq) for channel in branch.channels()
             for seq in branch.seqs(channel)[: -_SHOWN - 1 : -1]]  # fmt: skip
     if options.output == "json":
         print(json.dumps(rows, indent=2))
@@ -166,16 +153,15 @@ def show_list(options: argparse.Namespace) -> int:
 def freshen(options: argparse.Namespace) -> int:
     """Say that the newest good release is still the newest, for a while."""
     releases = Releases.of(options)
-    branch = releases.branch
-    policies = releases.policies(branch)
-    policy = policies.in_force
+    policy = releases.policy
     if policy.freshness is None:
         raise ReconcilerError("the policy has no `freshness`", advice="write `freshness: {maxAge: 24h}` into it")
-    found = newest_signed(branch, policies, options.channel, 10**15)
+    found = releases.newest_signed(options.channel)
     if found is None:
         raise UnknownRevision(f"no signed release of channel `{options.channel}`", advice="sign one first")
     key = signing_key(releases.desk, options.key)
     now = datetime.now(UTC)
+    until = now + timedelta(seconds=policy.freshness.max_age)
     with untrusted():
         person = check_key(policy, key.public, FRESHNESS_NAMESPACE, now)
     if person not in policy.role(FRESHNESS).principals:
@@ -183,16 +169,14 @@ def freshen(options: argparse.Namespace) -> int:
     raw = write_document("freshness", {
         "repository": policy.repository, "channel": options.channel,
         "seq": found.release.seq, "release": found.release.sha256,
-        "issued": moment_text(now), "expires": moment_text(now + timedelta(seconds=policy.freshness.max_age)),
+        "issued": moment_text(now), "expires": moment_text(until),
     })  # fmt: skip
     folder = freshness_folder(options.channel)
     files = {
         f"{folder}/{FRESHNESS_FILE}": raw, signature_file(folder, person): key.sign(raw, FRESHNESS_NAMESPACE)
     }  # fmt: skip
     releases.shared.publish(files, f"{found.release.name} is still the newest", replaces=True)
-    print(
-        f"{found.release.name} is the newest, until {now + timedelta(seconds=policy.freshness.max_age):%Y-%m-%d %H:%MZ}"
-    )
+    print(f"{found.release.name} is the newest, until {until:%Y-%m-%d %H:%MZ}")
     return 0
 
 
@@ -232,28 +216,22 @@ def _show(releases: Releases, policy: Policy, found: Found, listing: Listing, be
 
 def _next(releases: Releases, channel: str, seq: int) -> str:
     """Who else has to sign, or that devices will follow."""
-    branch = releases.branch
-    policies = releases.policies(branch)
-    policy = policies.in_force
-    people = find(branch, policies, channel, seq).voices.people
-    left = missing(policy, RELEASE, people)
+    left = missing(releases.policy, RELEASE, releases.find(channel, seq).voices.people)
     if left:
         return f"release {channel}/{seq} waits for {left}"
     try:
-        before = newest_signed(branch, policies, channel, seq)
-        accepted = taken(before.release, before.voices) if before else None
-        releases.judge(branch, policy, channel).judge(seq, accepted)
+        releases.judged(channel, seq)
     except SignatureError as error:
         return f"release {channel}/{seq} is not good yet: {error}"
     return f"release {channel}/{seq} is signed; devices obey it at their next pass"
 
 
-def _row(branch: Branch, policies: Policies, channel: str, seq: int) -> dict[str, str | list[str]]:
+def _row(releases: Releases, channel: str, seq: int) -> dict[str, str | list[str]]:
     try:
-        found = find(branch, policies, channel, seq)
+        found = releases.find(channel, seq)
     except SignatureError as error:
         return {"release": f"{channel}/{seq}", "issued": "", "commit": "", "state": str(error), "signers": []}
-    left = "" if found.is_signed else missing(policies.in_force, RELEASE, found.voices.people)
+    left = "" if found.is_signed else missing(releases.policy, RELEASE, found.voices.people)
     is_over = datetime.now(UTC) > found.release.expires
     state = f"waits for {left}" if left else "expired" if is_over else "signed"
     return {

@@ -18,6 +18,7 @@ from signing.documents import (
     MAX_LISTING,
     RELEASE,
     RELEASE_NAMESPACE,
+    Accepted,
     Branch,
     Policy,
     Release,
@@ -26,6 +27,7 @@ from signing.documents import (
     Voices,
     follow_policies,
     has_quorum,
+    taken,
     voices_of,
 )
 
@@ -34,43 +36,72 @@ _BEGIN = "begin it with `fleet policy propose`"
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The clone, its branch of documents, and the policy in force there."""
+    """The documents of a clone at one moment: what is on their branch, and by which policies."""
 
     desk: Desk
-    store: Store
     shared: SharedBranch
+    store: Store
+    branch: Branch
+    policies: "Policies"
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Releases":
-        """Of the folder of the command line; fetched before, unless it says not to."""
+        """Of the folder of the command line; fetched before, unless it says not to.
+
+        Raises UnknownRevision when nobody has begun the branch, Untrusted.
+        """
         desk = Desk(options.folder)
-        shared = SharedBranch(desk, options.branch, MAX_LISTING)
-        if not options.no_fetch:
-            shared.fetch()
-        return cls(desk, Store(desk.git_dir), shared)
+        return cls.read(desk, shared_branch(desk, options))
+
+    @classmethod
+    def read(cls, desk: Desk, shared: SharedBranch) -> "Releases":
+        """What is there now."""
+        store = Store(desk.git_dir)
+        try:
+            tip = shared.tip
+        except UnknownRevision as error:
+            raise UnknownRevision(f"no branch `{shared.name}` yet", advice=_BEGIN) from error
+        return cls(desk, shared, store, *policies_of(store, tip))
+
+    def again(self) -> "Releases":
+        """After something was added."""
+        return self.read(self.desk, self.shared)
 
     @property
-    def branch(self) -> Branch:
-        """What is on it now. Raises UnknownRevision when nobody has begun it."""
-        try:
-            tip = self.shared.tip
-        except UnknownRevision as error:
-            raise UnknownRevision(f"no branch `{self.shared.name}` yet", advice=_BEGIN) from error
-        with untrusted():
-            return branch_of(self.store, tip)
+    def policy(self) -> Policy:
+        """The one in force."""
+        return self.policies.in_force
 
     @property
     def contents(self) -> Contents:
         return Contents(self.store)
 
-    def policies(self, branch: Branch) -> "Policies":
-        """The policies from the first that is there. Raises Untrusted."""
-        with untrusted():
-            return _policies(branch)
+    def find(self, channel: str, seq: int) -> "Found":
+        return find(self.branch, self.policies, channel, seq)
 
-    def judge(self, branch: Branch, policy: Policy, channel: str) -> ReleaseJudge:
-        """A device's judgement, now."""
-        return ReleaseJudge(branch, self.contents, policy, channel, reconciler.__version__, datetime.now(UTC))
+    def newest_signed(self, channel: str, below: int = 10**15) -> "Found | None":
+        """The highest release under a number that its quorum has signed, expired or not."""
+        for seq in reversed([seq for seq in self.branch.seqs(channel) if seq < below]):
+            with suppress(SignatureError):
+                found = self.find(channel, seq)
+                if found.is_signed:
+                    return found
+        return None
+
+    def judged(self, channel: str, seq: int) -> Accepted:
+        """As by a device, now, that has the release before. Raises SignatureError."""
+        before = self.newest_signed(channel, seq)
+        accepted = taken(before.release, before.voices) if before else None
+        now, version = datetime.now(UTC), reconciler.__version__
+        return ReleaseJudge(self.branch, self.contents, self.policy, channel, version, now).judge(seq, accepted)
+
+
+def shared_branch(desk: Desk, options: argparse.Namespace) -> SharedBranch:
+    """The branch of documents of a clone, with what others have added."""
+    shared = SharedBranch(desk, options.branch, MAX_LISTING)
+    if not options.no_fetch:
+        shared.fetch()
+    return shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +163,6 @@ def find(branch: Branch, policies: Policies, channel: str, seq: int) -> Found:
 
 def _voices(step: Step, release: Release, policy: Policy) -> Voices:
     return voices_of(step.raw, step.signatures, RELEASE_NAMESPACE, policy.signers, policy.revoked, release.issued)
-
-
-def newest_signed(branch: Branch, policies: Policies, channel: str, below: int) -> Found | None:
-    """The highest release under a number that its quorum has signed, expired or not."""
-    for seq in reversed([seq for seq in branch.seqs(channel) if seq < below]):
-        with suppress(SignatureError):
-            found = find(branch, policies, channel, seq)
-            if found.is_signed:
-                return found
-    return None
 
 
 def missing(policy: Policy, name: str, people: Iterable[str]) -> str:

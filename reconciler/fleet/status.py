@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from reconciler.errors import ManifestError
 from reconciler.fleet.text import age, table
 from reconciler.manifests import Device, FleetFiles
-from reconciler.model import Report
+from reconciler.model import Report, Revision
 from reconciler.model.codec import from_json
 from reconciler.repository import FoundReport, report_path
 from signing import AllowedSigners, SignatureError, split_commit, verify_commit
@@ -126,5 +126,5 @@ def _late(report: Report | None, seconds: float) -> str:
 
 
 def _short(revision: str) -> str:
-    branch, _, commit = revision.partition("@")
-    return f"{branch}@{commit.rpartition(':')[2][:12]}" if commit else ""
+    found = Revision.parse(revision)
+    return found.short if found else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 from reconciler.fleet import bundle
 from reconciler.fleet import policy_commands as policy
 from reconciler.fleet import release_commands as release
-from reconciler.terminal import Parser
+from reconciler.terminal import Parser, from_one_to
 from signing.documents import DEFAULT_BRANCH, NAME
 
 _POLICY = """\
@@ -52,8 +52,8 @@ def add_release(commands: "argparse._SubParsersAction[Parser]") -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     prepare = actions.add_parser("prepare", help="make the next release out of a commit")
     prepare.add_argument("--commit", default="HEAD", help="what shall be released; default: HEAD")
-    prepare.add_argument("--seq", type=_number, default=0, help="its number; default: the next one")
-    prepare.add_argument("--days", type=_days, default=90, help="how long devices may take it; default: 90")
+    prepare.add_argument("--seq", type=from_one_to(10**15 - 1), default=0, help="its number; default: the next one")
+    prepare.add_argument("--days", type=from_one_to(3650), default=90, help="how long devices may take it; default: 90")
     prepare.add_argument("--min-agent", default="", metavar="VERSION", help="older reconcilers refuse it")
     prepare.set_defaults(run=release.prepare)
     sign = actions.add_parser("sign", help="look at what it does on every device, and sign it")
@@ -90,18 +90,6 @@ def add_bundle(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     create.add_argument("--no-fetch", action="store_true", help="do not ask the remote for what is newest")
     create.set_defaults(run=bundle.create)
-
-
-def _number(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 10**15:
-        raise argparse.ArgumentTypeError("a number from 1 on")
-    return int(text)
-
-
-def _days(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) <= 3650:
-        raise argparse.ArgumentTypeError("a number of days from 1 to 3650")
-    return int(text)
 
 
 def _channel(text: str) -> str:

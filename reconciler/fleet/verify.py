@@ -23,7 +23,7 @@ def verify(options: argparse.Namespace) -> int:
     store = Store(desk.git_dir)
     if options.tag:
         return _tag(desk, store, options)
-    base, head = _ends(options.revisions, store)
+    base, head = _ends(options.revisions, desk)
     signers = _signers(desk, options.signers, head)
     chain = store.chain(head, base or None)
     if not chain and base != head:
@@ -42,10 +42,10 @@ def verify(options: argparse.Namespace) -> int:
     return complain("fleet", [Untrusted(refusal.code, _without_id(refusal), commit=refusal.commit)])
 
 
-def _ends(revisions: str, store: Store) -> tuple[str, str]:
+def _ends(revisions: str, desk: Desk) -> tuple[str, str]:
     """The commit that is trusted, or nothing for the whole history, and the one that shall be followed."""
     base, dots, head = revisions.rpartition("..")
-    return store.resolve(base) if dots and base else "", store.resolve(head or "HEAD")
+    return desk.resolve(base) if dots and base else "", desk.resolve(head or "HEAD")
 
 
 def _signers(desk: Desk, file: Path | None, head: str) -> AllowedSigners:

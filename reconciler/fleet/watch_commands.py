@@ -9,15 +9,17 @@ from datetime import UTC, datetime
 from reconciler.errors import ReconcilerError, UnknownDevice, UnknownRevision
 from reconciler.fleet import audit as trail
 from reconciler.fleet import status as reported
+from reconciler.fleet.blame import signers_of
 from reconciler.fleet.history import Heard, heard, news, short
 from reconciler.fleet.released import policies_of
 from reconciler.fleet.text import age, table
 from reconciler.fleet.why import reasons
 from reconciler.manifests import FleetFiles
 from reconciler.model.codec import to_plain
+from reconciler.model.report_text import revision_lines, state_lines
 from reconciler.repository import Store, read_history, read_reports
 from reconciler.repository.desk import Desk
-from reconciler.terminal import Parser, printable
+from reconciler.terminal import Parser, from_one_to, printable
 from signing.documents import DEFAULT_BRANCH
 
 
@@ -65,16 +67,16 @@ def get(options: argparse.Namespace) -> int:
     seen = f"{age((datetime.now(UTC) - status.seen_at).total_seconds())} ago" if status.seen_at else "never"
     free = f"{report.disk_free_bytes / 1e9:.1f} GB" if report.disk_free_bytes is not None else "not told"
     versions = f"reconciler {report.versions.agent}, Engine {report.versions.engine or 'unknown'}"
-    lines = [f"device     {report.device}", f"phase      {report.phase}", f"signed     {seen}"]
-    for name in ("seen", "trusted", "attempted", "applied", "healthy"):
-        lines.append(f"{name:<10} {getattr(report.revisions, name) or 'nothing'}")
-    lines += [f"versions   {versions}", f"disk free  {free}", ""]
-    lines += [
-        f"{c.type:<12} {c.status:<8} {c.reason:<18} since {c.since} {c.message}".rstrip() for c in report.conditions
+    lines = [
+        f"device     {report.device}",
+        f"phase      {report.phase}",
+        f"signed     {seen}",
+        *revision_lines(report),
+        f"versions   {versions}",
+        f"disk free  {free}",
+        "",
+        *state_lines(report),
     ]
-    for app in report.apps:
-        lines += ["", f"{app.name}: {app.phase} {app.message}".rstrip()]
-        lines += [f"  {s.name:<16} {s.state:<12} {s.health:<10} {s.image}".rstrip() for s in app.services]
     print("\n".join(map(printable, lines)))
     return 0
 
@@ -164,11 +166,11 @@ def _of_commit(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
 
 def _origin(watch: _Watch, commit: str, options: argparse.Namespace) -> dict[str, object]:
     approvals: dict[str, tuple[str, tuple[str, ...]]] = {}
-    if watch.fetched(options.releases):
+    if tip := watch.fetched(options.releases):
         # Without documents nobody approves; the commit's own signature is all there is.
         with suppress(ReconcilerError):
-            approvals = trail.approvals_of(*policies_of(watch.store, watch.fetched(options.releases)))
-    found = trail.origin(commit, watch.store, trail.keys(watch.tree), approvals)
+            approvals = trail.approvals_of(*policies_of(watch.store, tip))
+    found = trail.origin(commit, watch.store, signers_of(watch.tree), approvals)
     signed = f"signed by {found.writer.signer}" if found.writer.signer else found.writer.refused
     approved = {"approved": f"{', '.join(found.approved_by)} by release {found.release}"} if found.approved_by else {}
     return {
@@ -207,7 +209,9 @@ def configure(commands: "argparse._SubParsersAction[Parser]") -> None:
         if name == "why":
             parser.add_argument("--branch", default="main", help="what devices obey; default: main")
         if name == "history":
-            parser.add_argument("-n", "--lines", type=int, default=30, metavar="N", help="the newest; default: 30")
+            parser.add_argument(
+                "-n", "--lines", type=from_one_to(10**6), default=30, metavar="N", help="the newest; default: 30"
+            )
         if name == "audit":
             parser.add_argument("--at", default="", metavar="TIME", help="such as 2026-06-01T12:00:00Z; default: now")
             parser.add_argument("--commit", default="", help="where did this commit run?")

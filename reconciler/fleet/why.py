@@ -22,7 +22,7 @@ def reasons(status: DeviceStatus, tip: str, branch: str, now: datetime) -> list[
         return [("Refused", status.flag)]
     if status.report is None or status.seen_at is None:
         return [("Silent", "it has never reported")]
-    return [*_silence(status.report, status.seen_at, now), *_conditions(status.report, now),
+    return [*_silence(status.report, status.seen_at, now), *_conditions(status.report),
             *_behind(status.report, tip, branch), *_apps(status.report)]  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def _silence(report: Report, seen_at: datetime, now: datetime) -> Iterator[tuple
         yield "Silent", f"last heard {age(seconds)} ago, and a report is due every {due}: what follows is old"
 
 
-def _conditions(report: Report, now: datetime) -> Iterator[tuple[str, str]]:
+def _conditions(report: Report) -> Iterator[tuple[str, str]]:
     for one in report.conditions:
         is_wrong = (one.type in _FALSE and one.status == "False") or (one.type in _TRUE and one.status == "True")
         if is_wrong:

@@ -20,13 +20,13 @@ _REPOSITORY = Text(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", noun="mark of a repository", advice="write what `uuidgen` prints"
 )
 _GLOB = Text(
-    r"[A-Za-z_.*?][A-Za-z0-9_.@+=,*?-]*(/[A-Za-z0-9_.@+=,*?-]+)*",
+    r"[A-Za-z_.*][A-Za-z0-9_.@+=,*-]*(/[A-Za-z0-9_.@+=,*-]+)*",
     noun="pattern of paths",
     advice="write one such as `devices/plant-7/**`",
 )
 _DEVICES = Text(r"[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?", noun="pattern of names", advice="write one such as `press-*`")
 _CAPABILITY = Text(
-    r"[a-z-]+(:[!-~]{1,300})?",
+    r"[a-z-]+(:[ -~]{1,300})?",
     noun="capability",
     advice="write one of docs/concepts/admission.md, such as `privileged`",
 )

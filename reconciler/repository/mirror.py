@@ -14,19 +14,13 @@ from reconciler.repository.objects import read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
 from reconciler.repository.store import FETCHED_TAGS, Store
 
-# More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
-MAX_CHAIN = 10_000
 # A fleet of 10,000 devices has some megabytes. A server that sends more than this would fill the disk.
 MAX_FETCH = 512 * 1024 * 1024
 _MISSING = re.compile(r"couldn't find remote ref refs/heads/([^ ]+)")
 # What git says when it may not write more, or hold more.
 _OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ", b"ut of memory")
-
-
-# What git says of a store that cannot be read any more; the server's own words come behind "remote:".
 _OTHER_FORMAT = "mismatched algorithms"
-# So git ends when ssh did not get there; it says nothing of the store.
-_UNREACHABLE = "Could not read from remote repository"
+# What git says of a store that cannot be read any more. A server can say the same, so the store is asked as well.
 _DAMAGED = (
     "is empty",
     "is corrupt",
@@ -39,7 +33,6 @@ _DAMAGED = (
     "missing necessary objects",
     "unresolved deltas",
     "Could not read",
-    _OTHER_FORMAT,
 )
 
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from reconciler.errors import PushRejected, RemoteUnavailable, UnknownRevision
 from reconciler.model import MAX_REPORT_BYTES
-from reconciler.repository.bundle import create_bundle, fetch_bundle, read_header
+from reconciler.repository.bundle import check_header, create_bundle, fetch_bundle
 from reconciler.repository.commits import Author, Sign, commit_files
 from reconciler.repository.git import Git, complaint, init_bare
 from reconciler.repository.mirror import fetch, fetching
@@ -121,9 +121,9 @@ def read_carried(bundle: Path, branch: str) -> list[FoundReport]:
     """The reports in a bundle that a device wrote; nothing of it stays in the clone. Raises BundleRefused, GitError."""
     with TemporaryDirectory() as folder:
         bare = Path(folder) / "carried.git"
-        object_format, _ = read_header(bundle, MAX_CARRIED)
-        init_bare(bare, object_format)
-        fetch_bundle(Git(bare, max_file=MAX_CARRIED), bundle, {f"refs/heads/{branch}": "refs/heads/carried"})
+        wanted = {f"refs/heads/{branch}": "refs/heads/carried"}
+        init_bare(bare, check_header(bundle, MAX_CARRIED, wanted))
+        fetch_bundle(Git(bare, max_file=MAX_CARRIED), bundle, wanted)
         return read_reports(bare, "refs/heads/carried")
 
 

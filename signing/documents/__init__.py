@@ -14,23 +14,21 @@ from signing.documents.branch import (
     release_folder,
     signature_file,
 )
-from signing.documents.changes import Step, Steps, check_changes, check_paths
+from signing.documents.changes import Step, Steps
 from signing.documents.fields import MAX_DOCUMENT, NAME, SHA256, moment_text, write_document
 from signing.documents.follow import Contents, Followed, ReleaseJudge, anchored, follow_policies, taken
 from signing.documents.freshness import NAMESPACE as FRESHNESS_NAMESPACE
-from signing.documents.freshness import FreshnessNote, judge_freshness
+from signing.documents.freshness import judge_freshness
 from signing.documents.listing import MAX_LISTING, NOTHING, Entry, Listing
 from signing.documents.policy import FRESHNESS, RELEASE, ROOT, Grant, Policy, succeed
 from signing.documents.policy import NAMESPACE as POLICY_NAMESPACE
-from signing.documents.quorum import Pending, Role, Voice, Voices, check_quorum, has_quorum, voices_of
+from signing.documents.quorum import Pending, Voice, Voices, has_quorum, voices_of
 from signing.documents.release import NAMESPACE as RELEASE_NAMESPACE
 from signing.documents.release import (
     Accepted,
     Release,
-    check_agent,
     check_content,
     check_still_spoken,
-    judge_release,
 )
 
 __all__ = [
@@ -56,7 +54,6 @@ __all__ = [
     "Contents",
     "Entry",
     "Followed",
-    "FreshnessNote",
     "Grant",
     "Listing",
     "Pending",
@@ -64,23 +61,17 @@ __all__ = [
     "PolicyFiles",
     "Release",
     "ReleaseJudge",
-    "Role",
     "Step",
     "Steps",
     "Voice",
     "Voices",
     "anchored",
-    "check_agent",
-    "check_changes",
     "check_content",
-    "check_paths",
-    "check_quorum",
     "check_still_spoken",
     "follow_policies",
     "freshness_folder",
     "has_quorum",
     "judge_freshness",
-    "judge_release",
     "moment_text",
     "policy_folder",
     "release_folder",

@@ -11,7 +11,7 @@ from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import NOW
 from reconciler.agent.journal import Noted
-from reconciler.errors import StateError
+from reconciler.errors import PermissionDenied, StateError
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,6 +129,15 @@ def test_memory_and_disk_say_the_same(released: Stage) -> None:
     journal.write_release_trust(newer)
     assert journal.release_trust == newer
     assert released.journal.release_trust == newer
+
+
+def test_a_state_that_may_not_be_read_is_told_as_such(released: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionDenied("the state may not be read")
+
+    monkeypatch.setattr("reconciler.agent.journal.Journal._load", forbidden)
+    with pytest.raises(PermissionDenied):
+        released.obtain()
 
 
 def test_a_disk_that_takes_nothing_is_told_and_what_was_trusted_stays(

@@ -184,6 +184,18 @@ def test_the_containers_run_on_while_documents_are_attacked_and_the_next_good_re
     story.converge()
     assert story.seen() == after
 
+    # What was trusted is torn: nothing is obeyed, and what runs is healed all the same.
+    state = story.device.state / "releases.json"
+    good = state.read_bytes()
+    state.write_bytes(good[:100])
+    story.container("web").kill()
+    done = story.once()
+    assert done.returncode == 52
+    assert story.report().condition("Trusted").reason == "TRUST_STATE"
+    assert story.container("web").status == "running"
+    state.write_bytes(good)
+    story.converge()
+
 
 def test_an_app_gets_what_its_signers_granted_within_what_the_device_allows(team: Team) -> None:
     story = team.story

@@ -191,13 +191,21 @@ def test_a_policy_is_made_of_the_files_and_its_digest_is_the_anchor(team: Team) 
 
 def test_a_second_version_shows_what_it_changes_and_is_in_force_with_both(begun: Team) -> None:
     begun.ann.edit("trust/policy.yaml", "paths:", "  admin: {principals: [ann@acme.example], threshold: 1}\n  paths:")
+    grant = "{capability: gpu, roles: [admin], apps: [web], services: [web]}"
+    begun.ann.lay({"trust/policy.yaml": (begun.ann.folder / "trust/policy.yaml").read_text()
+                   + f"  admission: {{grants: [{grant}]}}\n"})  # fmt: skip
     begun.push("A role more")
     assert "made policy 2" in begun.as_(begun.ann, "policy", "propose").out
     assert begun.as_(begun.ann, "policy", "propose").err.startswith("fleet: error: ")
     shown = begun.as_(begun.ann, "policy", "sign", "--yes").lines
-    assert shown[:2] == ["policy 2:", "+ role admin: 1 of ann@acme.example"]
+    assert shown[:3] == [
+        "policy 2:",
+        "+ role admin: 1 of ann@acme.example",
+        "+ grant gpu to web of web on *, by admin",
+    ]
     assert begun.as_(begun.ben, "policy", "show", "-o", "json").json["version"] == 1
     assert "policy 2 is in force" in begun.as_(begun.ben, "policy", "sign", "--yes").out
+    assert shown[2].removeprefix("+ ") in begun.as_(begun.ben, "policy", "show").lines
 
 
 def test_a_stranger_signs_nothing(begun: Team, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Servers that answer for ever, slowly or elsewhere: bounded time and memory, and what was seen stays."""
 
+import os
 import resource
 import socket
 import threading
@@ -53,6 +54,14 @@ def test_a_list_of_branches_without_an_end_does_not_fill_the_memory(tmp_path: Pa
         mirror.fetch()
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     assert used < 800 * 1024 * 1024, "of any program that the tests have started until now"
+
+
+def test_of_what_git_complains_only_the_end_is_kept() -> None:
+    """A server's words come by way of git's, and it may talk as long as it likes."""
+    talk = "head -c 30000000 /dev/zero | tr '\\0' x >&2; echo 'fatal: enough' >&2; exit 3"
+    code, out, err = git._call(["/bin/sh", "-c", talk], {"PATH": os.defpath}, b"", 60)
+    assert (code, out, len(err)) == (3, b"", 64 * 1024)
+    assert err.endswith(b"fatal: enough\n")
 
 
 def test_a_server_that_falls_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,6 @@ from lab.released import (
     DAY,
     KEYS,
     NOW,
-    PATHS,
-    REPOSITORY,
     ROLES,
     Fleet,
     policy,
@@ -252,7 +250,3 @@ def test_without_freshness_in_the_policy_nobody_may_speak_of_it() -> None:
     found = fleet.branch.freshness("main")
     assert found is not None
     assert code_of(lambda: judge_freshness(*found, policy(freshness=None), "main")) == "FRESHNESS_WINDOW"
-
-
-def test_the_cases_speak_of_the_same_fleet() -> None:
-    assert (policy().repository, len(policy().paths)) == (REPOSITORY, len(PATHS))

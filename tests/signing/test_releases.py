@@ -239,6 +239,19 @@ def test_a_missed_release_that_is_not_whole_leaves_the_question_open(code: str, 
     assert (found.accepted.seq, code_of(found)) == (seq, code)
 
 
+def test_more_releases_than_are_gone_through_are_signed_by_all_whose_paths_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("signing.documents.changes.MAX_MISSED", 1)
+    fleet = Fleet()
+    before = missed(fleet)
+    del fleet.paths["releases/main/2/signatures/site.sig"]
+    assert code_of(fleet.newest(before)) == "RANGE_TOO_LONG"
+    at_site = {**FILES, "devices/site-a/d1.yaml": "two"}
+    fleet.release(4, files={**at_site, "apps/web/compose.yaml": "newest"}, people=("alice", "bob", "site"))
+    assert fleet.accepted(before).seq == 4
+
+
 def test_a_new_device_takes_the_word_of_the_quorum_for_all_of_it() -> None:
     fleet = Fleet()
     missed(fleet)
