@@ -9,6 +9,7 @@ from typing import NoReturn
 from reconciler.errors import ReconcilerError
 
 USAGE, CHANGES, INTERRUPTED = 64, 2, 130
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 EXIT_CODES = """\
 exit codes:
@@ -39,6 +40,14 @@ def from_one_to(most: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def seconds(text: str) -> float:
+    """A duration of the command line, at least a second: `30`, `30s`, `5m` or `1h`."""
+    number, factor = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
+    if not number.isdecimal() or not 1 <= int(number) * factor <= 7 * 24 * 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 30s, 5m or 1h")
+    return float(int(number) * factor)
 
 
 def new_parser(prog: str, description: str, epilog: str = "") -> Parser:

@@ -16,22 +16,31 @@ from reconciler.agent.release_source import ReleaseSource
 from reconciler.agent.source import Source
 from reconciler.agent.tag_source import TagSource
 from reconciler.errors import ConfigError, PermissionDenied
-from reconciler.repository import Mirror, StatusBranch
+from reconciler.repository import Mirror, ReportRef, StatusBranch
 from signing import SignatureError, Signer, load_signer
 
 
 def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
     """One device, on this Engine. Raises ConfigError or PermissionDenied when its key cannot be used."""
     mirror = Mirror(config.state / "repository.git", config.remote, config.branch)
-    branch = StatusBranch(config.state / "repository.git", config.remote, config.status_branch)
     return Reconciler(
         config,
         make_source(config, mirror, journal),
         mirror,
         engine,
         journal,
-        Publisher(branch, journal, load_identity(config.identity), config.heartbeat),
+        Publisher(_way(config), journal, load_identity(config.identity), config.status.heartbeat),
     )
+
+
+def _way(config: Config) -> StatusBranch | ReportRef:
+    """How reports leave the device."""
+    status = config.status
+    if status.transport == "ref":
+        return ReportRef(config.state / "report.git", status.remote, status.branch)
+    # The branch is fetched into the store that is there, but for another server, which may have another format.
+    store = "repository.git" if status.remote == config.remote else "reports.git"
+    return StatusBranch(config.state / store, status.remote, status.branch)
 
 
 def make_source(config: Config, mirror: Mirror, journal: Journal) -> Source:

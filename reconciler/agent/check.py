@@ -22,7 +22,7 @@ from reconciler.agent.files import write_atomically
 from reconciler.agent.source import known_signers
 from reconciler.errors import ConfigError, EngineError, ManifestError, ReconcilerError, StateError, StateInUse
 from reconciler.model.image import listed_name
-from reconciler.repository import may_write, newest, version
+from reconciler.repository import REPORT_REFS, may_write, newest, version
 from signing import PublicKey, SignatureError, split_commit
 
 OLDEST_ENGINE, OLDEST_GIT = (20, 10), (2, 38)
@@ -116,8 +116,10 @@ def remote(at: Checked) -> str:
 
 def status_branch(at: Checked) -> str:
     """A push that ends before anything is sent (git push --dry-run)."""
-    may_write(at.config.state / "repository.git", at.config.remote, at.config.status_branch, at.trusted.commit)
-    return f"may push {at.config.status_branch}"
+    status = at.config.status
+    ref = f"{REPORT_REFS}/{at.config.device}" if status.transport == "ref" else f"refs/heads/{status.branch}"
+    may_write(at.config.state / "repository.git", status.remote, ref, at.trusted.commit)
+    return f"may push {ref}"
 
 
 def device_file(at: Checked) -> str:

@@ -29,7 +29,9 @@ DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
 MIN_INTERVAL_SECONDS = 1.0
 TAG, RELEASE, UNSAFE_HEAD = "tag", "release", "unsafe-head"
 TRUST_MODES = ("commits", RELEASE, TAG, UNSAFE_HEAD)
+TRANSPORTS = ("branch", "ref")
 _REMOTE_KEYS = ("url", "branch", "tokenFile", "caFile", "keyFile", "knownHostsFile")
+_STATUS_KEYS = ("branch", "heartbeat", "transport", "remote")
 _TRUST_KEYS = ("mode", "allowedSigners", "anchor", "merges", "tags", "channel", "releases")
 _TAG_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,98}|")
 # Logs, databases and the next report need room as well.
@@ -55,6 +57,17 @@ class TrustSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusSettings:
+    """How the device reports: where, by which transport, and how often at least, in seconds."""
+
+    remote: Remote
+    branch: str = "status"
+    # `branch`: onto the branch that all share. `ref`: to a ref of its own, and a collector puts it onto the branch.
+    transport: str = "branch"
+    heartbeat: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What one device knows before it reads anything from Git. Durations are seconds."""
 
@@ -63,8 +76,7 @@ class Config:
     branch: str
     trust: TrustSettings
     identity: Path
-    status_branch: str
-    heartbeat: float
+    status: StatusSettings
     interval: float
     engine: str
     state: Path
@@ -108,24 +120,25 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission", "images")
     spec = _section(node, "spec", keys, problems)
     remote = _section(spec, "remote", _REMOTE_KEYS, problems)
-    status = _section(spec, "status", ("branch", "heartbeat"), problems)
     interval = _seconds(spec, "interval", 60.0, problems)
     if interval < MIN_INTERVAL_SECONDS:
         problems.add(spec.place, f"`interval` is under {MIN_INTERVAL_SECONDS:g} s", "poll less often")
-    branches, heartbeat = _reporting(remote, status, problems)
     allow = _allowed(_section(spec, "admission", ("allow",), problems), problems)
     trust = _trust(_section(spec, "trust", _TRUST_KEYS, problems), folder, problems)
     keep_free = _keep_free(_section(spec, "images", ("keepFree",), problems), problems)
     identity = _path(spec, "identity", folder, problems) or folder / "identity"
+    branch = _text(remote, "branch", "main", problems)
+    problems.raise_if_any()
+    server = _remote(remote, identity, folder, problems)
+    status = _status(_section(spec, "status", _STATUS_KEYS, problems), server, branch, identity, folder, problems)
     problems.raise_if_any()
     return Config(
         device=device,
-        remote=_remote(remote, identity, folder, problems),
-        branch=check_branch(branches[0]),
+        remote=server,
+        branch=check_branch(branch),
         trust=trust,
         identity=identity,
-        status_branch=check_branch(branches[1]),
-        heartbeat=heartbeat,
+        status=status,
         interval=interval,
         engine=_text(spec, "engine", "unix:///var/run/docker.sock", problems),
         state=_path(spec, "state", folder, problems) or Path("/var/lib/reconciler"),
@@ -143,15 +156,23 @@ def _remote(remote: Node, identity: Path, folder: Path, problems: Problems) -> R
     return Remote.parse(url, token, ca)
 
 
-def _reporting(remote: Node, status: Node, problems: Problems) -> tuple[list[str], float]:
-    """The branch that is obeyed, the one that is written, and how often at least."""
-    branches = [_text(remote, "branch", "main", problems), _text(status, "branch", "status", problems)]
-    if branches[0] == branches[1]:
+def _status(
+    status: Node, server: Remote, obeyed: str, identity: Path, folder: Path, problems: Problems
+) -> StatusSettings:
+    """Where reports go; to the server of the fleet, unless another one is named."""
+    other = _section(status, "remote", tuple(key for key in _REMOTE_KEYS if key != "branch"), problems)
+    remote = _remote(other, identity, folder, problems) if other.entries else server
+    branch = _text(status, "branch", "status", problems)
+    if remote.url == server.url and branch == obeyed:
         problems.add(status.place, "reports would go onto the branch that is obeyed", "give them a branch of their own")
     heartbeat = _seconds(status, "heartbeat", 900.0, problems)
     if heartbeat > _LONGEST_HEARTBEAT:
         problems.add(status.place, "`heartbeat` is over a week", "a silent device is found by it: write 168h or less")
-    return branches, heartbeat
+    transport = _text(status, "transport", "branch", problems)
+    if transport not in TRANSPORTS:
+        advice = f"use one of {', '.join(TRANSPORTS)}"
+        problems.add(status.entries["transport"].place, f"`transport` is {transport!r}", advice)
+    return StatusSettings(remote, check_branch(branch), transport, heartbeat)
 
 
 def _anchor(trust: Node, mode: str, problems: Problems) -> str:

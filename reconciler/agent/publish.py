@@ -10,7 +10,7 @@ from reconciler.agent.journal import Journal, Reported
 from reconciler.errors import ReconcilerError
 from reconciler.model import MAX_REPORT_BYTES, Report, Revision
 from reconciler.model.codec import to_plain
-from reconciler.repository import Author, StatusBranch
+from reconciler.repository import Author, ReportRef, StatusBranch
 from reconciler.terminal import printable
 from signing import Signer, sign_commit
 
@@ -18,8 +18,8 @@ from signing import Signer, sign_commit
 class Publisher:
     """One device's way to be heard. Who found something out records it; who talks to Git sends it."""
 
-    def __init__(self, branch: StatusBranch, journal: Journal, signer: Signer, heartbeat: float) -> None:
-        self._branch, self._journal, self._signer, self._heartbeat = branch, journal, signer, heartbeat
+    def __init__(self, way: StatusBranch | ReportRef, journal: Journal, signer: Signer, heartbeat: float) -> None:
+        self._way, self._journal, self._signer, self._heartbeat = way, journal, signer, heartbeat
         # Both write the same file of the journal.
         self._lock = threading.Lock()
 
@@ -54,7 +54,7 @@ class Publisher:
         report = recorded.report
         author = Author(report.device, f"{report.device}@devices.invalid", int(now))
         try:
-            self._branch.append(report.device, encode(report), _message(report), author, self._sign)
+            self._way.append(report.device, encode(report), _message(report), author, self._sign)
             with self._lock:
                 newest = self._journal.reported
                 # What was recorded meanwhile is yet to be sent.
@@ -70,7 +70,7 @@ class Publisher:
         if recorded is not None:
             report = recorded.report
             author = Author(report.device, f"{report.device}@devices.invalid", int(now))
-            self._branch.carry(path, report.device, encode(report), _message(report), author, self._sign)
+            self._way.carry(path, report.device, encode(report), _message(report), author, self._sign)
 
     def _sign(self, payload: bytes) -> bytes:
         return sign_commit(payload, self._signer)

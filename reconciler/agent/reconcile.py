@@ -140,7 +140,7 @@ class Reconciler:
             converged=converged,
             stopped_by=stopped_by,
             versions=Versions(reconciler.__version__, self._engine_version(stopped_by)),
-            heartbeat_seconds=self._config.heartbeat,
+            heartbeat_seconds=self._config.status.heartbeat,
             disk_free_bytes=shutil.disk_usage(self._journal.folder).free,
         )
         report = self._report(found)

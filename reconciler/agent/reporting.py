@@ -73,6 +73,7 @@ def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[
         versions=found.versions,
         heartbeat_seconds=found.heartbeat_seconds,
         disk_free_bytes=found.disk_free_bytes,
+        sequence=previous.sequence + 1 if previous else 1,
     )
 
 

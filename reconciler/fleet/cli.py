@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import reconciler
+from reconciler.fleet import collect_command, watch_commands
 from reconciler.fleet import commands as run
-from reconciler.fleet import watch_commands
 from reconciler.fleet.explain_commands import blame, explain
 from reconciler.fleet.imports.command import configure
 from reconciler.fleet.plan_command import plan
@@ -24,6 +24,7 @@ Works on a fleet repository, from a desk or in CI.
   fleet blame DEVICE         the same, and the commit: author, date, signer
   fleet plan BASE..HEAD      what a change would do, on every device, and why
   fleet status               what the devices report
+  fleet collect              put reports from the devices' own refs onto the status branch
   fleet get DEVICE           all that a device says
   fleet why DEVICE           what holds it
   fleet history DEVICE       what was news, and when
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add_policy(commands)
     add_bundle(commands)
     watch_commands.configure(commands)
+    collect_command.configure(commands)
     return parser
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reconciler.errors import ManifestError, ReconcilerError, UnknownRevision
 from reconciler.fleet import status as reported
+from reconciler.fleet.collect import read_refusals
 from reconciler.fleet.start import start_fleet
 from reconciler.fleet.text import count
 from reconciler.fleet.validate import Finding
@@ -82,12 +83,13 @@ def status(options: argparse.Namespace) -> int:
     branch = files.fleet.status_branch
     try:
         name = desk.remote_ref(branch) if options.no_fetch else desk.fetch(branch)
-        found = read_reports(desk.git_dir, name)
+        tip = desk.resolve(name)
+        found, refused = read_reports(desk.git_dir, tip), read_refusals(desk.git_dir, tip).told
     except UnknownRevision:
-        found = []  # no device has reported yet, and each is shown as silent
+        found, refused = [], {}  # no device has reported yet, and each is shown as silent
     for bundle in options.bundle:
         found = reported.newest_of(found, read_carried(bundle, branch))
-    statuses = reported.judge(files, found)
+    statuses = reported.judge(files, found, refused)
     if options.output == "json":
         print(json.dumps([{**_plain(one), "device": one.device} for one in statuses], indent=2))
     else:
@@ -97,4 +99,5 @@ def status(options: argparse.Namespace) -> int:
 
 def _plain(one: reported.DeviceStatus) -> dict[str, object]:
     seen_at = one.seen_at.isoformat() if one.seen_at else None
-    return {"phase": one.phase, "flag": one.flag, "seenAt": seen_at, "report": to_plain(one.report)}
+    told = {"phase": one.phase, "flag": one.flag, "refused": one.refused, "seenAt": seen_at}
+    return {**told, "report": to_plain(one.report)}

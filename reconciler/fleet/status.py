@@ -1,7 +1,7 @@
 """All reports, one table. A report counts only with its device's signature; silence and forgery are shown."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from reconciler.errors import ManifestError
@@ -18,12 +18,16 @@ SILENT_AFTER_HEARTBEATS = 2
 
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
-    """One line of the table. `flag` says why a report is not believed; `seen_at` is when the device signed it."""
+    """One line of the table. `flag` says why a report is not believed; `seen_at` is when the device signed it.
+
+    `refused` is what a collector says of a newer one, which it did not take.
+    """
 
     device: str
     report: Report | None = None
     flag: str = ""
     seen_at: datetime | None = None
+    refused: str = ""
 
     @property
     def phase(self) -> str:
@@ -34,17 +38,22 @@ class DeviceStatus:
     @property
     def message(self) -> str:
         """The first thing that is wrong, for people."""
-        if self.flag or self.report is None:
-            return self.flag or "has never reported"
+        if self.flag:
+            return self.flag
+        if self.refused:
+            return f"a newer report was refused: {self.refused}"
+        if self.report is None:
+            return "has never reported"
         wrong = (c for c in self.report.conditions if c.message and c.status != "True" and c.type != "Drifted")
         return next((f"{c.reason}: {c.message}" for c in wrong), "")
 
 
-def judge(files: FleetFiles, found: Iterable[FoundReport]) -> tuple[DeviceStatus, ...]:
-    """Every device of the fleet, and everybody else who wrote to the status branch, by name."""
+def judge(files: FleetFiles, found: Iterable[FoundReport], refused: Mapping[str, str]) -> tuple[DeviceStatus, ...]:
+    """Every device of the fleet, and everybody else who wrote to the status branch or was refused, by name."""
     by_name = {report.device: report for report in found}
-    names = sorted(files.device_paths.keys() | by_name.keys())
-    return tuple(judge_one(name, files, by_name.get(name)) for name in names)
+    names = sorted(files.device_paths.keys() | by_name.keys() | refused.keys())
+    judged = (judge_one(name, files, by_name.get(name)) for name in names)
+    return tuple(replace(one, refused=refused.get(one.device, "")) for one in judged)
 
 
 def newest_of(found: Iterable[FoundReport], carried: Iterable[FoundReport]) -> list[FoundReport]:

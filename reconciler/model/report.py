@@ -53,7 +53,10 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One device at one moment. `time` is RFC 3339 in UTC; `steps` are plan lines of the pass, each with its cause."""
+    """One device at one moment. `time` is RFC 3339 in UTC; `steps` are plan lines of the pass, each with its cause.
+
+    `sequence` grows with each report of a device, whatever its clock does.
+    """
 
     device: str
     phase: str
@@ -66,9 +69,13 @@ class Report:
     heartbeat_seconds: float = 0.0
     disk_free_bytes: int | None = None
     is_shortened: bool = False
+    sequence: int = 0
 
     def differs_from(self, other: "Report | None") -> bool:
-        """Is there news in it? The time, the free disk and the steps of a quiet pass are none."""
+        """Is there news in it? The time, the number, the free disk and the steps of a quiet pass are none."""
         if other is None or self.steps:
             return True
-        return replace(self, time="", disk_free_bytes=None) != replace(other, time="", disk_free_bytes=None, steps=())
+        return self._news() != replace(other, steps=())._news()
+
+    def _news(self) -> "Report":
+        return replace(self, time="", sequence=0, disk_free_bytes=None)

@@ -4,26 +4,39 @@
 """
 
 from reconciler.repository.bundle import BundleRefused, create_bundle
-from reconciler.repository.commits import Author
+from reconciler.repository.commits import Author, write_files
+from reconciler.repository.found_reports import (
+    FoundReport,
+    collected,
+    commit_path,
+    read_carried,
+    read_history,
+    read_reports,
+    read_small,
+    report_path,
+)
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import ObjectTooBig, TreeRefused
 from reconciler.repository.probe import may_write, newest, version
 from reconciler.repository.remote import Remote, check_branch, is_ssh
-from reconciler.repository.report_history import read_history
-from reconciler.repository.status_branch import FoundReport, StatusBranch, read_carried, read_reports, report_path
+from reconciler.repository.status_branch import REPORT_REFS, ReportRef, StatusBranch
 from reconciler.repository.store import Store
 
 __all__ = [
+    "REPORT_REFS",
     "Author",
     "BundleRefused",
     "FoundReport",
     "Mirror",
     "ObjectTooBig",
     "Remote",
+    "ReportRef",
     "StatusBranch",
     "Store",
     "TreeRefused",
     "check_branch",
+    "collected",
+    "commit_path",
     "create_bundle",
     "is_ssh",
     "may_write",
@@ -31,6 +44,8 @@ __all__ = [
     "read_carried",
     "read_history",
     "read_reports",
+    "read_small",
     "report_path",
     "version",
+    "write_files",
 ]

@@ -1,11 +1,14 @@
-"""Writes commits without a worktree: blobs, the trees above them, the commit."""
+"""Writes commits without a worktree: any number of files at once, on top of another commit or of nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from reconciler.repository.git import Git
 
 Sign = Callable[[bytes], bytes]
+# git-fast-import(1) makes trees only for commits, and commits only for refs; this one is gone when the tree is there.
+_WRITING = "refs/reconciler/writing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +25,20 @@ class Author:
 
 
 def commit_files(
-    git: Git, parent: str | None, files: Mapping[str, bytes], message: str, author: Author, sign: Sign | None = None
+    git: Git,
+    parent: str | None,
+    files: Mapping[str, bytes],
+    message: str,
+    author: Author,
+    sign: Sign | None = None,
+    *,
+    without: Collection[str] = (),
 ) -> str:
-    """A commit on top of `parent` with these files set, all others kept; its id. Nothing points to it yet."""
-    tree = parent
-    for path, content in files.items():
-        blob = git.run("hash-object", "-w", "--stdin", stdin=content).decode().strip()
-        tree = _put(git, tree, path.split("/"), blob)
+    """A commit on top of `parent` with these files set and those removed, all others kept; its id.
+
+    Nothing points to it yet.
+    """
+    tree = _tree(git, parent, files, without)
     lines = [f"tree {tree}", *([f"parent {parent}"] if parent else [])]
     lines += [f"author {author.ident}", f"committer {author.ident}", "", message, ""]
     raw = "\n".join(lines).encode()
@@ -36,19 +46,40 @@ def commit_files(
     return git.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=signed).decode().strip()
 
 
-def _put(git: Git, root: str | None, path: list[str], blob: str) -> str:
-    """The tree of `root` with one file set; its id."""
-    folders = ["/".join(path[:depth]) for depth in range(len(path))]
-    child, mode, kind = blob, "100644", "blob"
-    for folder, name in reversed(list(zip(folders, path, strict=True))):
-        listing = _listing(git, f"{root}:{folder}") if root else b""
-        kept = [line for line in listing.split(b"\0") if line and line.partition(b"\t")[2] != name.encode()]
-        entries = [*kept, f"{mode} {kind} {child}\t{name}".encode()]
-        child = git.run("mktree", "-z", stdin=b"".join(entry + b"\0" for entry in entries)).decode().strip()
-        mode, kind = "040000", "tree"
-    return child
+def write_files(
+    git_dir: Path,
+    parent: str | None,
+    files: Mapping[str, bytes],
+    message: str,
+    author: Author,
+    without: Collection[str],
+) -> str:
+    """As `commit_files`, unsigned, for those who have no git at hand. Raises GitError."""
+    return commit_files(Git(git_dir), parent, files, message, author, without=without)
 
 
-def _listing(git: Git, tree: str) -> bytes:
-    code, out, _ = git.attempt("ls-tree", "-z", "--end-of-options", tree)
-    return out if code == 0 else b""
+def _tree(git: Git, parent: str | None, files: Mapping[str, bytes], without: Collection[str]) -> str:
+    """The tree of `parent` with these changes; its id."""
+    if parent and not files and not without:
+        return git.run("rev-parse", "--verify", f"{parent}^{{tree}}").decode().strip()
+    try:
+        told = git.run("fast-import", "--quiet", "--force", stdin=b"".join(_stream(parent, files, without)))
+        made = told.decode().strip()
+        return git.run("rev-parse", "--verify", f"{made}^{{tree}}").decode().strip()
+    finally:
+        git.attempt("update-ref", "-d", _WRITING)
+
+
+def _stream(parent: str | None, files: Mapping[str, bytes], without: Collection[str]) -> Iterator[bytes]:
+    yield f"commit {_WRITING}\nmark :1\ncommitter nobody <> 0 +0000\ndata 0\n".encode()
+    yield f"from {parent}\n".encode() if parent else b""
+    for path in without:
+        yield f"D {_quoted(path)}\n".encode()
+    for path, content in files.items():
+        yield f"M 100644 inline {_quoted(path)}\ndata {len(content)}\n".encode() + content + b"\n"
+    yield b"get-mark :1\n"
+
+
+def _quoted(path: str) -> str:
+    """A path as C would write it: one that begins with a quote, or has a line end, would be read as something else."""
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

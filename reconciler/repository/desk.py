@@ -4,6 +4,7 @@ It is the operator's own, so it is met with the operator's own settings, by GitP
 the same careful way as on a device.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import git
@@ -114,14 +115,51 @@ class Desk:
             raise RemoteUnavailable(f"cannot fetch `{branch}`: {told}", where=remote.url) from error
         return name
 
-    def push(self, branch: str) -> None:
-        """Push a branch of the clone to its remote, if it has one. Raises PushRejected, RemoteUnavailable."""
+    def list_refs(self, under: str) -> dict[str, str]:
+        """What each ref of the remote below a folder names, by the rest of its name. Raises RemoteUnavailable."""
+        remote = self._remote
+        try:
+            told = str(self._repository.git.ls_remote("--quiet", remote.name, f"{under}/*"))
+        except git.GitCommandError as error:
+            raise RemoteUnavailable(f"no answer: {complaint(str(error.stderr).encode())}", where=remote.url) from error
+        lines = (line.split("\t", 1) for line in told.splitlines() if "\t" in line)
+        return {name.removeprefix(f"{under}/"): object_id for object_id, name in lines}
+
+    def fetch_into(self, store: Path, refspecs: Sequence[str], most: int) -> None:
+        """Fetch into another store by the settings of the clone, the newest commits alone, `most` bytes at once.
+
+        So nothing that a stranger pushed gets into the clone. Raises RemoteUnavailable.
+        """
+        remote = self._remote
+        settings = ("-c", f"include.path={self.git_dir / 'config'}", "-c", "fetch.fsckObjects=true")
+        flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--depth=1")
+        limited = ("/bin/sh", "-c", f'ulimit -f {most // 512} && exec "$@"', "sh")
+        command = [*limited, "git", f"--git-dir={store}", *settings, "fetch", *flags, remote.name, *refspecs]
+        try:
+            self._repository.git.execute(command)
+        except git.GitCommandError as error:
+            told = complaint(str(error.stderr).encode())
+            raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url) from error
+
+    @property
+    def _remote(self) -> git.Remote:
+        """Raises GitError, where the clone has none."""
+        repository = self._repository
+        if not repository.remotes:
+            raise GitError("the clone has no remote", where=str(self.folder), advice="say `git remote add origin URL`")
+        return repository.remotes[0]
+
+    def push(self, branch: str, commit: str = "") -> None:
+        """Push a branch of the clone, or a commit as that branch, to the remote, if there is one.
+
+        Raises PushRejected, RemoteUnavailable.
+        """
         repository = self._repository
         if not repository.remotes:
             return
         remote = repository.remotes[0]
         try:
-            repository.git.push("--quiet", remote.name, f"refs/heads/{branch}:refs/heads/{branch}")
+            repository.git.push("--quiet", remote.name, f"{commit or f'refs/heads/{branch}'}:refs/heads/{branch}")
         except git.GitCommandError as error:
             told = complaint(str(error.stderr).encode())
             if any(word in str(error.stderr) for word in _BEHIND):

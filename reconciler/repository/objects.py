@@ -147,6 +147,12 @@ def files_of(git: Git, commit: str) -> list[File]:
     return list(_gate(listing))
 
 
+def list_paths(git: Git, commit: str) -> frozenset[str]:
+    """The paths of all files of a commit, whatever they are. Raises GitError for endless ones."""
+    out = git.run_limited("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, most=_MAX_LISTING)
+    return frozenset(out.decode("utf-8", "backslashreplace").split("\0")[:-1])
+
+
 def read_files(git: Git, files: Iterable[File], most: int = MAX_FILE_BYTES) -> dict[str, bytes]:
     """Their contents by path. Raises TreeRefused for more than `most` bytes in one, or too many in all."""
     chosen = list(files)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.repository.git import Git, complaint, init_bare
-from reconciler.repository.remote import Remote, check_branch
+from reconciler.repository.remote import Remote
 
 # Somebody waits for the answer.
 PATIENCE_SECONDS = 30.0
@@ -37,10 +37,10 @@ def newest(remote: Remote, ref: str) -> str:
     return found[0]
 
 
-def may_write(git_dir: Path, remote: Remote, branch: str, commit: str) -> None:
+def may_write(git_dir: Path, remote: Remote, ref: str, commit: str) -> None:
     """Would the server take a push of this device? Raises RemoteUnavailable. `commit` is one that the store has."""
     git = Git(git_dir, remote.options())
-    refspec = f"+{commit}:refs/heads/{check_branch(branch)}"
+    refspec = f"+{commit}:{ref}"
     flags = ("--dry-run", "--quiet", "--no-verify", "--end-of-options")
     code, _, err = git.attempt("push", *flags, remote.url, refspec, timeout=PATIENCE_SECONDS)
     if code != 0:
