@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from signing.allowed_signers import AllowedSigners
 from signing.errors import SignatureError, shown
 from signing.keys import PublicKey
-from signing.signer import Signer
 from signing.sshsig import verify_signature
 
 NAMESPACE = "git"
@@ -18,6 +18,12 @@ _SIGNATURE_HEADERS = {40: b"gpgsig", 64: b"gpgsig-sha256"}
 _IDENT = re.compile(rb"((?:[^<>\n]* )?<[^<>\n]*>) (0|[1-9][0-9]{0,11}) [+-][0-9]{4}")
 _ID = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
 _ONCE = (b"tree", b"parent", b"author", b"committer")
+
+
+class Signs(Protocol):
+    """Whatever makes an armored SSHSIG: a key here, or a program that has one."""
+
+    def sign(self, message: bytes, namespace: str) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ def verify_split(commit: SignedObject, signers: AllowedSigners) -> CommitSignatu
     return CommitSignature(signers.principal_for(key, NAMESPACE, commit.committed_at), key, commit)
 
 
-def sign_commit(payload: bytes, signer: Signer) -> bytes:
+def sign_commit(payload: bytes, signer: Signs) -> bytes:
     """The raw commit with a signature header where Git puts it: the last header, before the message."""
     commit = split_commit(payload)
     if commit.signature is not None:

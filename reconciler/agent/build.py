@@ -10,6 +10,7 @@ from reconciler.agent.config import Config
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal
+from reconciler.agent.machine import look_at_machine
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reconcile import Reconciler
 from reconciler.agent.release_source import ReleaseSource
@@ -30,6 +31,7 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
         engine,
         journal,
         Publisher(_way(config), journal, load_identity(config.identity), config.status.heartbeat),
+        machine=look_at_machine(),
     )
 
 

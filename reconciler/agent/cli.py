@@ -12,6 +12,7 @@ from reconciler.agent import trust_commands
 from reconciler.agent.build import build, docker_engine
 from reconciler.agent.check import IDS, check
 from reconciler.agent.config import DEFAULT_PATH, load_config
+from reconciler.agent.enroll import add_enroll, enroll
 from reconciler.agent.journal import Journal
 from reconciler.agent.reconcile import Result
 from reconciler.agent.service import serve
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("-v", "--verbose", action="store_true", help="log each step to stderr")
         if name != "run":
             _add_output(command)
+    add_enroll(commands)
     _add_import(commands)
     _add_trust(commands)
     _add_check(commands)
@@ -206,6 +208,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 _COMMANDS = {
+    "enroll": enroll,
     "run": _run,
     "once": _once,
     "plan": _plan,

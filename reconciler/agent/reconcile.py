@@ -30,7 +30,7 @@ from reconciler.errors import (
     StateError,
 )
 from reconciler.manifests import Admission, FleetFiles, is_admitted
-from reconciler.model import DesiredState, Fact, Report, Revision, Versions
+from reconciler.model import DesiredState, Fact, Machine, Report, Revision, Versions
 from reconciler.planning import EmptyDesiredState, Plan, make_plan
 from reconciler.repository import Mirror
 
@@ -77,9 +77,11 @@ class Reconciler:
         journal: Journal,
         publisher: Publisher,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        machine: Machine | None = None,
     ) -> None:
         self._config, self._source, self._mirror = config, source, mirror
         self._engine, self._journal, self._publisher, self._clock = engine, journal, publisher, clock
+        self._machine = machine or Machine()
         self._engine_is = ""
 
     def reconcile(self) -> Result:
@@ -142,6 +144,8 @@ class Reconciler:
             versions=Versions(reconciler.__version__, self._engine_version(stopped_by)),
             heartbeat_seconds=self._config.status.heartbeat,
             disk_free_bytes=shutil.disk_usage(self._journal.folder).free,
+            machine=self._machine,
+            is_retired=rendered.desired is not None and rendered.desired.is_retired,
         )
         report = self._report(found)
         unsent = self._publisher.record(report, now.timestamp())

@@ -9,6 +9,7 @@ from reconciler.errors import ImagePending, Problem, ReconcilerError, UpdateLock
 from reconciler.model import (
     AppReport,
     Fact,
+    Machine,
     ObservedState,
     Report,
     Revisions,
@@ -43,6 +44,8 @@ class Pass:
     versions: Versions = field(default_factory=Versions)
     heartbeat_seconds: float = 0.0
     disk_free_bytes: int | None = None
+    machine: Machine = field(default_factory=Machine)
+    is_retired: bool = False
 
 
 def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[str]) -> Report:
@@ -65,7 +68,7 @@ def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[
             trusted=found.trusted or before.trusted,
             attempted=found.trusted if found.converged else before.attempted,
             applied=applied,
-            healthy=found.trusted if phase == "Healthy" else before.healthy,
+            healthy=found.trusted if phase in ("Healthy", "Retired") else before.healthy,
         ),
         conditions=carry_over(facts, previous.conditions if previous else (), found.time),
         apps=apps,
@@ -73,6 +76,7 @@ def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[
         versions=found.versions,
         heartbeat_seconds=found.heartbeat_seconds,
         disk_free_bytes=found.disk_free_bytes,
+        machine=found.machine,
         sequence=previous.sequence + 1 if previous else 1,
     )
 
@@ -95,7 +99,7 @@ def _phase(found: Pass, apps: Iterable[AppReport]) -> str:
     phases = {app.phase for app in apps} | {
         _phase_after(error) for error in found.converged.performed.failures.values()
     }
-    return next((phase for phase in _WORST_FIRST if phase in phases), "Healthy")
+    return next((phase for phase in _WORST_FIRST if phase in phases), "Retired" if found.is_retired else "Healthy")
 
 
 def _phase_after(failure: ReconcilerError) -> str:

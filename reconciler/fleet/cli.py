@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import reconciler
-from reconciler.fleet import collect_command, watch_commands
+from reconciler.fleet import collect_command, device_commands, watch_commands
 from reconciler.fleet import commands as run
 from reconciler.fleet.explain_commands import blame, explain
 from reconciler.fleet.imports.command import configure
@@ -23,6 +23,7 @@ Works on a fleet repository, from a desk or in CI.
   fleet explain DEVICE       who set each value: file, line, layer, variable
   fleet blame DEVICE         the same, and the commit: author, date, signer
   fleet plan BASE..HEAD      what a change would do, on every device, and why
+  fleet device approve NAME  take in a device that asks to join
   fleet status               what the devices report
   fleet collect              put reports from the devices' own refs onto the status branch
   fleet get DEVICE           all that a device says
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add_bundle(commands)
     watch_commands.configure(commands)
     collect_command.configure(commands)
+    device_commands.configure(commands)
     return parser
 
 

@@ -14,7 +14,7 @@ from reconciler.fleet.text import count
 from reconciler.manifests import FleetFiles
 from reconciler.repository import read_reports, write_files
 from reconciler.repository.desk import Desk
-from reconciler.repository.report_refs import fetch_reports, list_report_refs
+from reconciler.repository.report_refs import REPORTS
 from reconciler.terminal import Parser, printable, seconds
 from signing import split_commit
 
@@ -54,11 +54,11 @@ class Collector:
     def _pass(self, *, prune: bool) -> Pass:
         files = FleetFiles(self._desk.revision(self._desk.fetch(self._branch))[1])
         status = files.fleet.status_branch
-        refs = list_report_refs(self._desk)
+        refs = REPORTS.list(self._desk)
         tip = self._tip(status)
         known = read_reports(self._desk.git_dir, tip) if tip else []
         before = read_refusals(self._desk.git_dir, tip)
-        found = fetch_reports(self._desk, to_fetch(refs, files, known, before))
+        found = REPORTS.fetch(self._desk, to_fetch(refs, files, known, before))
         collected = collect(refs, files, known, before, found)
         gone = {one.device for one in known} - files.device_paths.keys() if prune else set()
         if collected.taken or gone or collected.refusals != before:

@@ -81,6 +81,7 @@ class Device:
     identity: str = ""
     identity_place: Place | None = None
     allow_empty: bool = False
+    is_retired: bool = False
 
 
 def parse_fleet(node: Node, problems: Problems) -> Fleet:
@@ -113,6 +114,7 @@ def parse_device(node: Node, problems: Problems) -> Device:
         scalar_text(identity) if identity else "",
         identity.place if identity else None,
         _is_true(spec, "allowEmpty"),
+        _is_true(spec, "retired"),
     )
 
 

@@ -178,6 +178,7 @@ DEVICE = document(
             "variables": Field(_VARIABLES, "For `${NAME}` in Compose files, over those of all layers."),
             "patches": Field(ListOf(_PATCH), "Changes of apps, after those of all layers."),
             "allowEmpty": Field(Truth(), "May this device run nothing at all? `false` if not given."),
+            "retired": Field(Truth(), "Shall this device stop all its apps, and go? `false` if not given."),
         }
     ),
     labels=True,

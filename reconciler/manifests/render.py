@@ -148,6 +148,8 @@ class FleetFiles:
     def wanted(self, name: str, like: Wanted | None = None) -> Wanted:
         """What is asked of a device; `like` itself, when the same files ask for it. Raises as `render` does."""
         device = self.device(name)
+        if device.is_retired:
+            return Wanted(device, (), {}, {}, {})
         sources = sources_of(device, self._index.of(device.labels), self.fleet.tiers)
         if like is not None and like.device is device and list(map(id, like.sources)) == list(map(id, sources)):
             return like
@@ -209,7 +211,11 @@ class FleetFiles:
                     rendered.append(result)
         _check_container_names(rendered, broken, wanted.apps)
         untouched = frozenset(wanted.apps) - {app.name for app in rendered}
-        desired = DesiredState(wanted.device.name, tuple(rendered), untouched, wanted.device.allow_empty)
+        is_retired = wanted.device.is_retired
+        may_be_empty = wanted.device.allow_empty or is_retired
+        desired = DesiredState(
+            wanted.device.name, tuple(rendered), untouched, allow_empty=may_be_empty, is_retired=is_retired
+        )
         return Rendering(wanted.device, desired, broken.found)
 
     def explain(self, name: str, app: str, prefix: str = "") -> list[Explanation]:

@@ -2,6 +2,7 @@
 
 from reconciler.model.condition import Fact, ReportedCondition, carry_over
 from reconciler.model.desired import DEFAULT_NETWORK, App, ConfigFile, DesiredState, Network, Pool, Volume
+from reconciler.model.enrollment import MACHINE_FACTS, MAX_ENROLLMENT_BYTES, Enrollment, Machine
 from reconciler.model.observed import Container, Lock, ObservedNetwork, ObservedState, ObservedVolume
 from reconciler.model.place import Place
 from reconciler.model.report import MAX_REPORT_BYTES, AppReport, Report, Revisions, ServiceReport, Versions
@@ -29,6 +30,8 @@ from reconciler.model.service import (
 __all__ = [
     "DEFAULT_NETWORK",
     "DRIFTS",
+    "MACHINE_FACTS",
+    "MAX_ENROLLMENT_BYTES",
     "MAX_REPORT_BYTES",
     "OF_SERVICE",
     "App",
@@ -41,6 +44,7 @@ __all__ = [
     "DesiredState",
     "DeviceMapping",
     "DeviceRequest",
+    "Enrollment",
     "Fact",
     "Healthcheck",
     "Ignored",
@@ -48,6 +52,7 @@ __all__ = [
     "Link",
     "Lock",
     "Logging",
+    "Machine",
     "Mount",
     "Network",
     "ObservedNetwork",

@@ -99,6 +99,8 @@ class DesiredState:
     untouched: frozenset[str] = frozenset()
     allow_empty: bool = False
     is_whole: bool = True
+    # The device goes: it runs nothing, and says so.
+    is_retired: bool = False
 
     def app(self, name: str) -> App | None:
         return next((app for app in self.apps if app.name == name), None)

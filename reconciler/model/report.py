@@ -1,8 +1,9 @@
 """What a device says about itself: an allow-list of fields, no value of an environment, no secret, bounded in size."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.model.condition import ReportedCondition
+from reconciler.model.enrollment import Machine
 
 # A report over this is refused by readers; a device cuts its plan text first. 64 KiB keeps 10,000 devices in 640 MB.
 MAX_REPORT_BYTES = 64 * 1024
@@ -70,6 +71,7 @@ class Report:
     disk_free_bytes: int | None = None
     is_shortened: bool = False
     sequence: int = 0
+    machine: Machine = field(default_factory=Machine)
 
     def differs_from(self, other: "Report | None") -> bool:
         """Is there news in it? The time, the number, the free disk and the steps of a quiet pass are none."""

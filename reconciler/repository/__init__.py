@@ -9,6 +9,7 @@ from reconciler.repository.found_reports import (
     FoundReport,
     collected,
     commit_path,
+    enrollment_path,
     read_carried,
     read_history,
     read_reports,
@@ -19,16 +20,18 @@ from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import ObjectTooBig, TreeRefused
 from reconciler.repository.probe import may_write, newest, version
 from reconciler.repository.remote import Remote, check_branch, is_ssh
-from reconciler.repository.status_branch import REPORT_REFS, ReportRef, StatusBranch
+from reconciler.repository.status_branch import ENROLL_REFS, REPORT_REFS, OwnRef, ReportRef, StatusBranch
 from reconciler.repository.store import Store
 
 __all__ = [
+    "ENROLL_REFS",
     "REPORT_REFS",
     "Author",
     "BundleRefused",
     "FoundReport",
     "Mirror",
     "ObjectTooBig",
+    "OwnRef",
     "Remote",
     "ReportRef",
     "StatusBranch",
@@ -38,6 +41,7 @@ __all__ = [
     "collected",
     "commit_path",
     "create_bundle",
+    "enrollment_path",
     "is_ssh",
     "may_write",
     "newest",

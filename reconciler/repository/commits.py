@@ -52,10 +52,11 @@ def write_files(
     files: Mapping[str, bytes],
     message: str,
     author: Author,
-    without: Collection[str],
+    without: Collection[str] = (),
+    sign: Sign | None = None,
 ) -> str:
-    """As `commit_files`, unsigned, for those who have no git at hand. Raises GitError."""
-    return commit_files(Git(git_dir), parent, files, message, author, without=without)
+    """As `commit_files`, for those who have no git at hand. Raises GitError."""
+    return commit_files(Git(git_dir), parent, files, message, author, sign, without=without)
 
 
 def _tree(git: Git, parent: str | None, files: Mapping[str, bytes], without: Collection[str]) -> str:

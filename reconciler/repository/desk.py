@@ -166,6 +166,15 @@ class Desk:
                 raise PushRejected("somebody else pushed first", where=remote.url) from error
             raise RemoteUnavailable(f"cannot push `{branch}`: {told}", where=remote.url) from error
 
+    def remove_ref(self, name: str) -> None:
+        """Remove a ref of the remote. Raises RemoteUnavailable."""
+        remote = self._remote
+        try:
+            self._repository.git.push("--quiet", remote.name, f":{name}")
+        except git.GitCommandError as error:
+            told = complaint(str(error.stderr).encode())
+            raise RemoteUnavailable(f"cannot remove `{name}`: {told}", where=remote.url) from error
+
     def is_pushed(self, commit: str) -> bool:
         """Has the remote this commit, as far as the clone knows? Yes, where there is no remote."""
         repository = self._repository

@@ -39,6 +39,11 @@ def report_path(device: str) -> str:
     return f"devices/{device}/status.json"
 
 
+def enrollment_path(device: str) -> str:
+    """Where a device's request to join is, on its own ref."""
+    return f"devices/{device}/enrollment.json"
+
+
 def commit_path(device: str) -> str:
     """Where the commit of a device is, beside a report that was collected."""
     return f"devices/{device}/status.commit"
@@ -50,18 +55,19 @@ def device_of(path: str) -> str:
     return parts[1] if len(parts) == 3 and path == report_path(parts[1]) else ""
 
 
-def collected(device: str, content: bytes, commit: str, raw_commit: bytes) -> FoundReport | None:
-    """A report with the commit beside it; None, unless that commit holds this very report and nothing else."""
-    if raw_commit.partition(b"\n")[0] not in _tree_lines(device, content):
+def collected(device: str, content: bytes, commit: str, raw_commit: bytes, path: str = "") -> FoundReport | None:
+    """A report, or another file of a device, with the commit that holds this very file and nothing else; else None."""
+    path = path or report_path(device)
+    if raw_commit.partition(b"\n")[0] not in _tree_lines(path, content):
         return None
-    return FoundReport(device, content, commit, raw_commit, (report_path(device),))
+    return FoundReport(device, content, commit, raw_commit, (path,))
 
 
-def _tree_lines(device: str, content: bytes) -> Iterator[bytes]:
-    """What a commit of this report alone begins with, in both object formats (gitformat-pack(5), tree objects)."""
+def _tree_lines(path: str, content: bytes) -> Iterator[bytes]:
+    """What a commit of this file alone begins with, in both object formats (gitformat-pack(5), tree objects)."""
     for algorithm in ("sha1", "sha256"):
         mode, found = b"100644", _object(algorithm, b"blob", content)
-        for part in reversed(report_path(device).split("/")):
+        for part in reversed(path.split("/")):
             found = _object(algorithm, b"tree", b"%s %s\0%s" % (mode, part.encode(), found))
             mode = b"40000"
         yield b"tree " + found.hex().encode()

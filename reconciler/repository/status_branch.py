@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reconciler.errors import PushRejected, RemoteUnavailable, UnknownRevision
@@ -16,8 +16,8 @@ from reconciler.repository.remote import Remote, check_branch
 
 # Devices that report in the same second race for the branch; the next pass tries again anyway.
 ATTEMPTS = 5
-# Where each device has its own ref, which nobody else writes.
-REPORT_REFS = "refs/reports"
+# Where each device has its own refs, which nobody else writes.
+REPORT_REFS, ENROLL_REFS = "refs/reports", "refs/enroll"
 _LOST_RACE = (b"non-fast-forward", b"fetch first", b"cannot lock ref", b"failed to update ref")
 _OTHER_FORMAT = b"hash algorithm"
 
@@ -66,35 +66,52 @@ class StatusBranch:
         return resolve(Git(self._git_dir), self._ref)
 
 
+class OwnRef:
+    """A ref that only one device writes, with one commit on top of nothing: nobody races for it."""
+
+    def __init__(self, git_dir: Path, remote: Remote) -> None:
+        self._git_dir, self._remote = git_dir, remote
+
+    def put(self, ref: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign) -> str:
+        """Put these files in place of all that was there; the commit's id. Raises RemoteUnavailable."""
+        try:
+            return self._put("sha1", ref, files, message, author, sign)
+        except _OtherFormat:
+            return self._put("sha256", ref, files, message, author, sign)
+
+    def commit(self, object_format: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign) -> str:
+        """As `put`, and nobody hears of it yet."""
+        # What was sent is of no use here any more, and unreachable objects would pile up.
+        self.clear()
+        init_bare(self._git_dir, object_format)
+        return commit_files(Git(self._git_dir), None, files, message, author, sign)
+
+    def clear(self) -> None:
+        """Leave nothing on the disk."""
+        shutil.rmtree(self._git_dir, ignore_errors=True)
+
+    def _put(
+        self, object_format: str, ref: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign
+    ) -> str:
+        commit = self.commit(object_format, files, message, author, sign)
+        _push(self._git_dir, self._remote, f"+{commit}:{ref}")
+        return commit
+
+
 class ReportRef:
-    """One device's ref: its newest report and nothing else. Nobody races for it; a collector looks after it."""
+    """One device's ref for reports, which holds the newest one; a collector looks after it."""
 
     def __init__(self, git_dir: Path, remote: Remote, branch: str) -> None:
-        self._git_dir, self._remote, self._branch = git_dir, remote, check_branch(branch)
+        self._git_dir, self._branch, self._own = git_dir, check_branch(branch), OwnRef(git_dir, remote)
 
     def append(self, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
         """Put this report in place of the one before; the commit's id. Raises RemoteUnavailable."""
-        # What was sent is of no use here any more, and unreachable objects would pile up.
-        shutil.rmtree(self._git_dir, ignore_errors=True)
-        try:
-            return self._put("sha1", device, content, message, author, sign)
-        except _OtherFormat:
-            shutil.rmtree(self._git_dir, ignore_errors=True)
-            return self._put("sha256", device, content, message, author, sign)
+        return self._own.put(f"{REPORT_REFS}/{device}", {report_path(device): content}, message, author, sign)
 
     def carry(self, bundle: Path, device: str, content: bytes, message: str, author: Author, sign: Sign) -> None:
         """Write this report into a bundle, as if onto the branch. Raises GitError."""
-        shutil.rmtree(self._git_dir, ignore_errors=True)
-        _bundle(self._git_dir, bundle, self._branch, self._commit("sha1", device, content, message, author, sign))
-
-    def _put(self, object_format: str, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
-        commit = self._commit(object_format, device, content, message, author, sign)
-        _push(self._git_dir, self._remote, f"+{commit}:{REPORT_REFS}/{device}")
-        return commit
-
-    def _commit(self, object_format: str, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
-        init_bare(self._git_dir, object_format)
-        return commit_files(Git(self._git_dir), None, {report_path(device): content}, message, author, sign)
+        commit = self._own.commit("sha1", {report_path(device): content}, message, author, sign)
+        _bundle(self._git_dir, bundle, self._branch, commit)
 
 
 def _bundle(git_dir: Path, bundle: Path, branch: str, commit: str) -> None:
@@ -110,4 +127,4 @@ def _push(git_dir: Path, remote: Remote, refspec: str) -> None:
     if any(word in err for word in _LOST_RACE):
         raise PushRejected("somebody else pushed first", where=remote.url)
     kind = _OtherFormat if _OTHER_FORMAT in err else RemoteUnavailable
-    raise kind(f"cannot push the report: {complaint(err)}", where=remote.url, advice="it is kept, and tried again")
+    raise kind(f"cannot push: {complaint(err)}", where=remote.url, advice="it is kept, and tried again")

@@ -10,7 +10,9 @@ from written_branch import NOW, WrittenBranch, path_of, report
 
 from lab.git_server import GitServer
 from lab.operator import Operator
-from reconciler.repository import Author, Remote, ReportRef, StatusBranch
+from reconciler.repository import Author, FoundReport, Remote, ReportRef, StatusBranch
+from reconciler.repository.desk import Desk
+from reconciler.repository.report_refs import OwnRefs
 from signing import Signer, sign_commit
 
 KEYS = {name: Signer.generate() for name in ("d1", "d2", "d3", "d9")}
@@ -268,19 +270,17 @@ def test_a_server_that_is_away_is_told(site: Site) -> None:
 
 
 def test_a_branch_that_somebody_pushes_meanwhile_is_no_loss(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reconciler.fleet import collect_command
-
     own = StatusBranch(site.folder / "own.git", Remote.parse(site.url), "status")
     author = Author("d3", "d3@devices.invalid", NOW)
-    real, turns = collect_command.fetch_reports, iter(range(9))
+    real, turns = OwnRefs.fetch, iter(range(9))
 
-    def fetch_reports(*arguments: object) -> object:
-        found = real(*arguments)
+    def fetch(refs: OwnRefs, desk: Desk, wanted: dict[str, str]) -> dict[str, FoundReport | str]:
+        found = real(refs, desk, wanted)
         if next(turns) == 0:
             own.append("d3", report("d3"), "d3: one", author, lambda raw: sign_commit(raw, KEYS["d3"]))
         return found
 
-    monkeypatch.setattr(collect_command, "fetch_reports", fetch_reports)
+    monkeypatch.setattr(OwnRefs, "fetch", fetch)
     site.say("d1")
     assert site.collect()["taken"] == ["d1"]
     assert {name: one["phase"] for name, one in site.status().items()}["d3"] == "Synced"

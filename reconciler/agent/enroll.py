@@ -1,0 +1,140 @@
+"""`reconciler enroll`: makes the settings and the key of a device, and asks a fleet to take it in."""
+
+import argparse
+import json
+import re
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.agent.build import load_identity
+from reconciler.agent.config import DEFAULT_PATH, TRANSPORTS, Config, load_config
+from reconciler.agent.files import write_atomically
+from reconciler.agent.machine import look_at_machine
+from reconciler.errors import ConfigError, ReconcilerError
+from reconciler.manifests import to_yaml
+from reconciler.model import Enrollment
+from reconciler.model.codec import to_plain
+from reconciler.repository import ENROLL_REFS, Author, OwnRef, enrollment_path
+from reconciler.terminal import Parser
+from signing import SignatureError, sign_commit, write_new_key
+
+_NOT_OF_A_NAME = re.compile(r"[^a-z0-9-]+")
+
+
+def enroll(options: argparse.Namespace) -> int:
+    """Write settings and key where there are none, and push a request that the key signs. Raises ReconcilerError."""
+    if not options.config.exists():
+        _write_settings(options)
+    elif options.remote or options.name:
+        advice = "change them there, or move them away"
+        raise ConfigError("there are settings already", where=str(options.config), advice=advice)
+    config = load_config(options.config)
+    if not config.identity.exists():
+        _make_key(config)
+    signer = load_identity(config.identity)
+    now = datetime.now(UTC)
+    asked = Enrollment(
+        config.device, signer.public.line, f"{now:%Y-%m-%dT%H:%M:%SZ}", look_at_machine(), _labels(options.label)
+    )
+    content = json.dumps(to_plain(asked), indent=2, sort_keys=True).encode() + b"\n"
+    author = Author(config.device, f"{config.device}@devices.invalid", int(now.timestamp()))
+    own = OwnRef(config.state / "enroll.git", config.remote)
+    files = {enrollment_path(config.device): content}
+    message = f"{config.device} asks to join"
+    try:
+        own.put(f"{ENROLL_REFS}/{config.device}", files, message, author, lambda raw: sign_commit(raw, signer))
+    finally:
+        own.clear()
+    _tell(config.device, signer.public.fingerprint, options)
+    return 0
+
+
+def _tell(device: str, fingerprint: str, options: argparse.Namespace) -> None:
+    if options.output == "json":
+        print(json.dumps({"device": device, "fingerprint": fingerprint}))
+        return
+    print(f"{device} asks to join; its key is {fingerprint}")
+    print(f"next: at a desk, `fleet device approve {device} --fingerprint {fingerprint}`; then start the service here")
+
+
+def _make_key(config: Config) -> None:
+    try:
+        write_new_key(config.identity, config.device)
+    except SignatureError as error:
+        raise ConfigError(f"the key cannot be made: {error}", where=str(config.identity)) from error
+
+
+def _labels(given: Sequence[str]) -> dict[str, str]:
+    labels = {}
+    for pair in given:
+        key, separator, value = pair.partition("=")
+        if not key or not separator:
+            raise ConfigError(f"`--label` {pair!r} is no label", advice="write KEY=VALUE")
+        labels[key] = value
+    return labels
+
+
+def _write_settings(options: argparse.Namespace) -> None:
+    """What somebody would write by hand; kept only when it can be read."""
+    if not options.remote or not (options.anchor or options.signers):
+        told = "there are no settings yet, and too little is known to write them"
+        advice = "name `--remote URL`, and `--signers FILE` (mode commits) or `--anchor DIGEST` (mode release)"
+        raise ConfigError(told, where=str(options.config), advice=advice)
+    folder = options.config.parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    beside = options.config.with_name(f".{options.config.name}.enroll")
+    write_atomically(beside, _settings(options).encode(), 0o644)
+    try:
+        load_config(beside)
+        beside.rename(options.config)
+    except ReconcilerError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _settings(options: argparse.Namespace) -> str:
+    files = {"tokenFile": options.token_file, "caFile": options.ca_file, "keyFile": options.key_file,
+             "knownHostsFile": options.known_hosts_file}  # fmt: skip
+    remote = {"url": options.remote, **{key: str(path.resolve()) for key, path in files.items() if path}}
+    trust = {"mode": "release", "anchor": options.anchor} if options.anchor else {"mode": "commits"}
+    if options.signers:
+        trust["allowedSigners"] = str(options.signers.resolve())
+    spec: dict[str, object] = {"remote": remote, "trust": trust}
+    if options.transport:
+        spec["status"] = {"transport": options.transport}
+    if options.state:
+        spec["state"] = str(options.state.resolve())
+    name = options.name or _NOT_OF_A_NAME.sub("-", socket.gethostname().partition(".")[0].lower()).strip("-")
+    return to_yaml({"apiVersion": "fleet/v1", "kind": "Agent", "metadata": {"name": name}, "spec": spec})
+
+
+def add_enroll(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """The options of this command."""
+    text = "ask a fleet to take this device in: makes settings and key where there are none, and tells the key"
+    command = commands.add_parser("enroll", help=text, description=text)
+    command.add_argument("--name", default="", help="of the device; default: that of the host")
+    command.add_argument("--remote", default="", metavar="URL", help="the fleet repository, https:// or ssh://")
+    files = {
+        "--signers": "the people whom the device obeys, in OpenSSH's format; mode `commits`",
+        "--token-file": "the password for HTTPS",
+        "--ca-file": "the certificate authority of the server",
+        "--key-file": "the private key for SSH; default: the device's own",
+        "--known-hosts-file": "the keys of hosts, for SSH",
+        "--state": "where the device keeps what it knows; default: /var/lib/reconciler",
+    }
+    for option, told in files.items():
+        command.add_argument(option, type=Path, metavar="FILE" if option != "--state" else "DIR", help=told)
+    command.add_argument("--anchor", default="", metavar="DIGEST", help="of the fleet's first policy; mode `release`")
+    command.add_argument("--transport", choices=TRANSPORTS, help="how reports are sent; default: branch")
+    command.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="proposed to whoever approves; may be repeated",
+    )
+    command.add_argument("--config", type=Path, default=DEFAULT_PATH, metavar="FILE", help=f"default: {DEFAULT_PATH}")
+    command.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+    command.set_defaults(verbose=False)

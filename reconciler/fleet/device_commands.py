@@ -1,0 +1,230 @@
+"""fleet device: who asks to join the fleet, and the branches by which people take devices in and let them go."""
+
+import argparse
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.errors import ReconcilerError, UnknownDevice, UnknownRevision
+from reconciler.fleet.enrolled import (
+    APPROVED,
+    REFUSED,
+    REPLACES,
+    Request,
+    device_file,
+    judge_requests,
+    labels_of,
+    summary,
+    with_key,
+)
+from reconciler.fleet.signing_key import signing_key
+from reconciler.fleet.text import age, table
+from reconciler.manifests import FleetFiles, Tree
+from reconciler.model import MACHINE_FACTS
+from reconciler.model.codec import to_plain
+from reconciler.repository import write_files
+from reconciler.repository.desk import Desk
+from reconciler.repository.report_refs import ENROLLMENTS
+from reconciler.terminal import Parser, printable
+from signing import sign_commit
+
+# Anybody who may push may ask; nobody reads more than so many.
+_MOST = 1000
+_DESCRIPTION = """\
+A device asks to join with `reconciler enroll`, by a signed request on a ref of its own.
+
+  fleet device list        who asks, with which key, on which machine
+  fleet device approve     write its file on a branch for review; compare the key with what the device says
+  fleet device deny        remove the request
+  fleet device retire      the device stops all its apps; remove its file once its status says Retired
+"""
+
+
+def list_requests(options: argparse.Namespace) -> int:
+    """Print who asks to join."""
+    desk = Desk(options.folder)
+    found = _requests(desk, _fleet(desk, options)[1])
+    if options.output == "json":
+        print(json.dumps([_plain(one) for one in found], indent=2))
+    elif not found:
+        print("nobody asks to join")
+    else:
+        print(table(("DEVICE", "STATE", "ASKED", "KEY", "MACHINE"), [_row(one) for one in found]))
+    return 0
+
+
+def approve(options: argparse.Namespace) -> int:
+    """Write the file of a device that asks, on a branch for review."""
+    desk = Desk(options.folder)
+    base, files, tree = _fleet(desk, options)
+    request = _request(desk, files, options)
+    path = files.device_paths.get(request.device, options.file or f"devices/{request.device}.yaml")
+    labels = labels_of(request, options.fact, dict(options.label), proposed=options.proposed)
+    if request.state == APPROVED:
+        print(f"{request.device} is in the fleet with this key already")
+        return 0
+    if request.state == REPLACES:
+        if not options.replace_key:
+            told = f"the fleet knows {request.device} by another key"
+            raise ReconcilerError(told, where=path, advice="if it is the same device, say `--replace-key`")
+        old, asked = files.device(request.device).identity, request.enrollment
+        content = with_key(tree[path].decode(), old, asked.identity if asked else "")
+    else:
+        content = device_file(request, labels)
+    # As a device would read it: a name or label that is none is told before anybody reviews it.
+    FleetFiles({**tree, path: content.encode()}).device(request.device)
+    branch = f"enroll-{request.device}"
+    message = f"Take in {request.device}\n\nIts key is {request.fingerprint}."
+    _offer(desk, branch, base, {path: content.encode()}, message, options)
+    print(printable(f"{path}: {request.device}, key {request.fingerprint}"))
+    print(f"next: review and merge branch `{branch}` into {options.branch}")
+    return 0
+
+
+def deny(options: argparse.Namespace) -> int:
+    """Remove a request."""
+    desk = Desk(options.folder)
+    if options.device not in ENROLLMENTS.list(desk):
+        raise UnknownDevice(f"`{options.device}` does not ask to join", advice="see `fleet device list`")
+    desk.remove_ref(f"{ENROLLMENTS.under}/{options.device}")
+    print(f"the request of {options.device} is removed; it may ask again as long as it may push")
+    return 0
+
+
+def retire(options: argparse.Namespace) -> int:
+    """Say on a branch for review that a device stops its apps."""
+    desk = Desk(options.folder)
+    base, files, tree = _fleet(desk, options)
+    if options.device not in files.device_paths:
+        raise UnknownDevice(f"the fleet has no device `{options.device}`", advice="see `fleet status`")
+    if files.device(options.device).is_retired:
+        print(f"{options.device} is retired already; once its status says Retired, remove its file")
+        return 0
+    path = files.device_paths[options.device]
+    content = _retired(tree[path].decode(), path)
+    if not FleetFiles({**tree, path: content.encode()}).device(options.device).is_retired:
+        raise ReconcilerError("its file could not be changed", where=path, advice="write `retired: true` below `spec:`")
+    branch = f"retire-{options.device}"
+    _offer(desk, branch, base, {path: content.encode()}, f"Retire {options.device}", options)
+    print(f"{path}: retired, so the device will remove its containers and networks, and keep its volumes")
+    print(f"next: review and merge branch `{branch}` into {options.branch}; remove the file once it is Retired")
+    return 0
+
+
+def _retired(text: str, path: str) -> str:
+    """The file with one line more, and every other byte as it was."""
+    lines = text.splitlines(keepends=True)
+    at = [number for number, line in enumerate(lines) if line.rstrip() == "spec:"]
+    below = lines[at[0] + 1] if len(at) == 1 and at[0] + 1 < len(lines) else ""
+    indent = below[: len(below) - len(below.lstrip(" "))]
+    if not indent:
+        raise ReconcilerError("its file has no block `spec:`", where=path, advice="write `retired: true` there by hand")
+    return "".join([*lines[: at[0] + 1], f"{indent}retired: true\n", *lines[at[0] + 1 :]])
+
+
+def _fleet(desk: Desk, options: argparse.Namespace) -> tuple[str, FleetFiles, Tree]:
+    """The branch that devices obey, as the remote has it."""
+    commit, tree = desk.revision(desk.fetch(options.branch))
+    return commit, FleetFiles(tree), tree
+
+
+def _requests(desk: Desk, files: FleetFiles) -> list[Request]:
+    refs = dict(sorted(ENROLLMENTS.list(desk).items())[:_MOST])
+    return judge_requests(files, ENROLLMENTS.fetch(desk, refs))
+
+
+def _request(desk: Desk, files: FleetFiles, options: argparse.Namespace) -> Request:
+    """The request of one device, if its key is the one that somebody read on the device."""
+    refs = ENROLLMENTS.list(desk)
+    if options.device not in refs:
+        raise UnknownDevice(f"`{options.device}` does not ask to join", advice="see `fleet device list`")
+    wanted = {options.device: refs[options.device]}
+    (request,) = judge_requests(files, ENROLLMENTS.fetch(desk, wanted))
+    if request.state == REFUSED:
+        raise ReconcilerError(f"its request is refused: {request.why}", where=f"device {request.device}")
+    if options.fingerprint != request.fingerprint:
+        told = f"its key is {request.fingerprint}"
+        advice = "compare it with what `reconciler enroll` said on the device, and name it with `--fingerprint`"
+        if options.fingerprint:
+            told, advice = f"{told}, and not {options.fingerprint}", "somebody else asks in its name, or it asked again"
+        raise ReconcilerError(told, where=f"device {request.device}", advice=advice)
+    return request
+
+
+def _offer(desk: Desk, branch: str, base: str, files: Tree, message: str, options: argparse.Namespace) -> None:
+    """A commit on a branch of its own at the remote. Raises GitError when there is such a branch."""
+    try:
+        desk.fetch(branch)
+    except UnknownRevision:
+        prefixed = {f"{desk.prefix()}{path}": content for path, content in files.items()}
+        commit = write_files(desk.git_dir, base, prefixed, message, desk.author(), (), _signs(desk, options))
+        desk.push(branch, commit)
+        return
+    advice = "merge it, or delete it and say it again"
+    raise ReconcilerError(f"there is a branch `{branch}` already", advice=advice)
+
+
+def _signs(desk: Desk, options: argparse.Namespace) -> Callable[[bytes], bytes] | None:
+    """As `git commit` would: with the key that was named, or where git is told to sign."""
+    if options.key is None and not (desk.setting("commit.gpgSign") == "true" and desk.setting("gpg.format") == "ssh"):
+        return None
+    key = signing_key(desk, options.key)
+    return lambda raw: sign_commit(raw, key)
+
+
+def _plain(one: Request) -> dict[str, object]:
+    asked_at = one.asked_at.isoformat() if one.asked_at else None
+    told = {"device": one.device, "state": one.state, "why": one.why, "fingerprint": one.fingerprint}
+    return {**told, "askedAt": asked_at, "request": to_plain(one.enrollment)}
+
+
+def _row(one: Request) -> tuple[str, ...]:
+    asked = f"{age((datetime.now(UTC) - one.asked_at).total_seconds())} ago" if one.asked_at else ""
+    told = summary(one.enrollment.machine) if one.enrollment else one.why
+    return (one.device, one.state, asked, one.fingerprint, printable(told))
+
+
+def configure(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """The options of these commands."""
+    parser = commands.add_parser("device", help="take devices in, and let them go: list, approve, deny, retire")
+    parser.description, parser.formatter_class = _DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    told = {
+        "list": (list_requests, "who asks to join, with which key, on which machine"),
+        "approve": (approve, "write the file of a device that asks, on a branch for review"),
+        "deny": (deny, "remove a request"),
+        "retire": (retire, "say on a branch for review that a device stops all its apps, and goes"),
+    }
+    for name, (run, text) in told.items():
+        action = actions.add_parser(name, help=text, description=text)
+        action.add_argument("--branch", default="main", help="what devices obey; default: main")
+        action.set_defaults(run=run)
+        if name == "list":
+            action.add_argument("-o", "--output", choices=("text", "json"), default="text")
+        else:
+            action.add_argument("device")
+        if name in ("approve", "retire"):
+            action.add_argument("--key", type=Path, metavar="FILE", help="sign the commit; default: as git would")
+        if name == "approve":
+            _approve_arguments(action)
+
+
+def _approve_arguments(action: argparse.ArgumentParser) -> None:
+    action.add_argument("--fingerprint", default="", metavar="SHA256:...", help="what `reconciler enroll` said there")
+    action.add_argument(
+        "--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="of the device; may be repeated"
+    )
+    action.add_argument(
+        "--fact", action="append", default=[], choices=MACHINE_FACTS, help="make a label of what it tells of itself"
+    )
+    action.add_argument("--proposed", action="store_true", help="also the labels that the device proposes")
+    action.add_argument("--file", default="", metavar="PATH", help="default: devices/NAME.yaml")
+    action.add_argument("--replace-key", action="store_true", help="of a device that is in the fleet already")
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not key or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is no label; write KEY=VALUE")
+    return key, value

@@ -1,0 +1,37 @@
+"""A device that asks to join a fleet: what it is, and the key by which it will be known."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+# What a device says of itself is short; a request over this is refused by readers.
+MAX_ENROLLMENT_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a device found out about its hardware and system; empty or 0 for what it could not.
+
+    `architecture` is a word of the OCI image specification, such as `arm64`.
+    """
+
+    architecture: str = ""
+    system: str = ""
+    kernel: str = ""
+    model: str = ""
+    gpu: str = ""
+    cpus: int = 0
+    memory_bytes: int = 0
+
+
+MACHINE_FACTS = tuple(one.name for one in fields(Machine))
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """The request. `identity` is a public key in OpenSSH's format; `labels` are what the device proposes."""
+
+    device: str
+    identity: str
+    time: str
+    machine: Machine = Machine()
+    labels: Mapping[str, str] = field(default_factory=dict)
