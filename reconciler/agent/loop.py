@@ -4,6 +4,7 @@ that something happened to a container.
 
 import contextlib
 import logging
+import math
 import os
 import select
 import time
@@ -36,8 +37,10 @@ def delay(interval: float, device: str, count: int) -> float:
 class Bell:
     """Wakes who waits. It is rung from signal handlers and threads, so it takes no lock: a pipe is all there is."""
 
-    def __init__(self) -> None:
+    def __init__(self, alive: Callable[[], None] = lambda: None, each: float = math.inf) -> None:
         self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        # Called while somebody waits, at least once in so many seconds.
+        self._alive, self._each = alive, each
         self.stopped = False
 
     def ring(self) -> None:
@@ -55,7 +58,7 @@ class Bell:
 
     def wait(self, seconds: float) -> bool:
         """Until somebody rings, at most so long. Was it rung for changes alone?"""
-        if self.stopped or not select.select([self._reading], [], [], max(0.0, seconds))[0]:
+        if self.stopped or not self._is_rung(seconds):
             return False
         with contextlib.suppress(BlockingIOError):
             return _NUDGE not in os.read(self._reading, 4096)
@@ -65,7 +68,18 @@ class Bell:
         """Sleep while a step waits for a container. Raises Interrupted when the agent is to stop."""
         if self.stopped:
             raise Interrupted("stopped while waiting for a container", advice="the next start goes on")
+        self._alive()
         time.sleep(seconds)
+
+    def _is_rung(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while True:
+            self._alive()
+            left = max(0.0, end - time.monotonic())
+            if select.select([self._reading], [], [], min(left, self._each))[0]:
+                return True
+            if left <= self._each:
+                return False
 
     def _write(self, word: bytes) -> None:
         with contextlib.suppress(BlockingIOError):  # full: it has been rung often enough

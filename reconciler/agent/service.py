@@ -12,6 +12,7 @@ from reconciler.agent.journal import Journal
 from reconciler.agent.loop import Bell, Loop, Passes
 from reconciler.agent.pulls import Pulls
 from reconciler.agent.reconcile import Known, Reconciler, Result
+from reconciler.agent.systemd import Systemd
 from reconciler.agent.watch import watch
 from reconciler.errors import RemoteUnavailable
 
@@ -28,10 +29,17 @@ def serve(config: Config, journal: Journal) -> None:
     Two loops, and neither waits for the other: this thread looks after the Engine; another one asks Git, and sends
     the reports. A server that does not answer holds up no healing.
     """
-    bell, git_bell = Bell(), Bell()
+    systemd = Systemd()
+
+    def alive() -> None:
+        """The loop that waits is alive; so must be the other one."""
+        if asking.is_alive():
+            systemd.beat()
+
+    bell, git_bell = Bell(alive, systemd.pause), Bell()
     engine = docker_engine(config, bell.sleep)
     pulls = Pulls(engine.pull, bell.ring_for_change)
-    device = Device(build(config, journal, Aside(engine, pulls)), pulls, bell, git_bell)
+    device = Device(build(config, journal, Aside(engine, pulls)), pulls, bell, git_bell, systemd)
     watch(engine.changes, bell.ring_for_change)
     signal.signal(signal.SIGHUP, lambda *_: git_bell.ring())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -40,7 +48,9 @@ def serve(config: Config, journal: Journal) -> None:
     git_loop = Loop(Passes(device.ask_git, device.send), config.interval, config.device, git_bell)
     asking = threading.Thread(target=git_loop.run, name="git", daemon=True)
     asking.start()
+    systemd.ready()
     Loop(Passes(device.reconcile, device.heal), config.interval * WITHOUT_GIT, config.device, bell).run()
+    systemd.stopping()
     git_bell.stop()
     # What it sends now need not be sent again; a server that does not answer is not waited for.
     asking.join(LAST_WORDS_SECONDS)
@@ -50,8 +60,9 @@ def serve(config: Config, journal: Journal) -> None:
 class Device:
     """What the two loops share: what Git said last, and the bells by which they wake each other."""
 
-    def __init__(self, reconciler: Reconciler, pulls: Pulls, bell: Bell, git_bell: Bell) -> None:
+    def __init__(self, reconciler: Reconciler, pulls: Pulls, bell: Bell, git_bell: Bell, systemd: Systemd) -> None:
         self._reconciler, self._pulls, self._bell, self._git_bell = reconciler, pulls, bell, git_bell
+        self._systemd = systemd
         # At boot, what was trusted before: with no network, it must do.
         self._known = reconciler.recall()
         self._was_cut_off = False
@@ -90,6 +101,7 @@ class Device:
     def _converge(self, known: Known, *, is_full: bool) -> Result:
         result = self._reconciler.converge(known, is_full=is_full)
         self._git_bell.ring_for_change()
+        self._systemd.status(f"{result.report.phase} at {result.report.revisions.trusted or 'nothing yet'}")
         return result
 
 

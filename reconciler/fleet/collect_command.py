@@ -53,26 +53,20 @@ class Collector:
 
     def _pass(self, *, prune: bool) -> Pass:
         files = FleetFiles(self._desk.revision(self._desk.fetch(self._branch))[1])
-        status = files.fleet.status_branch
-        refs = REPORTS.list(self._desk)
-        tip = self._tip(status)
+        # Devices push their own refs to where the branch is.
+        there, status = self._desk.at(files.fleet.status_remote), files.fleet.status_branch
+        refs = REPORTS.list(there)
+        tip = _tip(there, status)
         known = read_reports(self._desk.git_dir, tip) if tip else []
         before = read_refusals(self._desk.git_dir, tip)
-        found = REPORTS.fetch(self._desk, to_fetch(refs, files, known, before))
+        found = REPORTS.fetch(there, to_fetch(refs, files, known, before))
         collected = collect(refs, files, known, before, found)
         gone = {one.device for one in known} - files.device_paths.keys() if prune else set()
         if collected.taken or gone or collected.refusals != before:
-            self._write(status, tip, collected, gone)
+            self._write(there, status, tip, collected, gone)
         return Pass(tuple(sorted(collected.taken)), collected.refusals.told)
 
-    def _tip(self, status: str) -> str:
-        """Where the status branch is at the remote; empty before there is one."""
-        try:
-            return self._desk.resolve(self._desk.fetch(status))
-        except UnknownRevision:
-            return ""
-
-    def _write(self, status: str, tip: str, collected: Collected, gone: Collection[str]) -> None:
+    def _write(self, there: Desk, status: str, tip: str, collected: Collected, gone: Collection[str]) -> None:
         """One commit for all. Raises PushRejected when somebody else wrote the branch meanwhile."""
         files = {**collected.files(), REFUSED_PATH: collected.refusals.encode()}
         told = [split_commit(one.raw_commit).subject for _, one in sorted(collected.taken.items())]
@@ -80,7 +74,15 @@ class Collector:
         message = "\n".join([f"Collect {count(len(collected.taken), 'report')}", "", *map(printable, told)]).rstrip()
         without = [f"devices/{name}" for name in gone]
         commit = write_files(self._desk.git_dir, tip or None, files, message, self._desk.author(), without)
-        self._desk.push(status, commit)
+        there.push(status, commit)
+
+
+def _tip(there: Desk, status: str) -> str:
+    """Where the status branch is at the remote; empty before there is one."""
+    try:
+        return there.resolve(there.fetch(status))
+    except UnknownRevision:
+        return ""
 
 
 def run(options: argparse.Namespace) -> int:

@@ -82,7 +82,8 @@ def status(options: argparse.Namespace) -> int:
     files = FleetFiles(desk.worktree())
     branch = files.fleet.status_branch
     try:
-        name = desk.remote_ref(branch) if options.no_fetch else desk.fetch(branch)
+        reports = desk.at(files.fleet.status_remote)
+        name = reports.remote_ref(branch) if options.no_fetch else reports.fetch(branch)
         tip = desk.resolve(name)
         found, refused = read_reports(desk.git_dir, tip), read_refusals(desk.git_dir, tip).told
     except UnknownRevision:

@@ -33,10 +33,15 @@ class _Watch:
         self.store = Store(self.desk.git_dir)
         self._is_offline = bool(options.no_fetch)
 
-    def fetched(self, branch: str) -> str:
+    def reports(self) -> str:
+        """Where the status branch is; empty when there is none."""
+        return self.fetched(self.files.fleet.status_branch, self.files.fleet.status_remote)
+
+    def fetched(self, branch: str, remote: str = "") -> str:
         """Where the clone keeps a branch; empty when there is none."""
+        desk = self.desk.at(remote)
         try:
-            name = self.desk.remote_ref(branch) if self._is_offline else self.desk.fetch(branch)
+            name = desk.remote_ref(branch) if self._is_offline else desk.fetch(branch)
             return self.store.resolve(name)
         except UnknownRevision:
             return ""
@@ -47,12 +52,12 @@ class _Watch:
 
     def status(self, device: str) -> reported.DeviceStatus:
         self.check(device)
-        tip = self.fetched(self.files.fleet.status_branch)
+        tip = self.reports()
         found = [one for one in read_reports(self.desk.git_dir, tip) if one.device == device] if tip else []
         return reported.judge_one(device, self.files, found[0] if found else None)
 
     def heard(self, device: str = "") -> list[Heard]:
-        tip = self.fetched(self.files.fleet.status_branch)
+        tip = self.reports()
         return list(heard(self.files, read_history(self.desk.git_dir, tip, device))) if tip else []
 
 

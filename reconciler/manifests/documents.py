@@ -22,6 +22,8 @@ class Fleet:
     name: str
     tiers: tuple[str, ...]
     status_branch: str = "status"
+    # Where reports are, if not in this repository: an address.
+    status_remote: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ def parse_fleet(node: Node, problems: Problems) -> Fleet:
     spec = node.entries["spec"].entries
     status = spec["status"].entries if "status" in spec else {}
     branch = scalar_text(status["branch"]) if "branch" in status else "status"
-    return Fleet(_name(node), tuple(map(scalar_text, spec["tiers"].elements)), branch)
+    remote = scalar_text(status["remote"]) if "remote" in status else ""
+    return Fleet(_name(node), tuple(map(scalar_text, spec["tiers"].elements)), branch, remote)
 
 
 def parse_device(node: Node, problems: Problems) -> Device:

@@ -144,7 +144,17 @@ FLEET = document(
                 "list the tiers, for example [base, model, site]",
             ),
             "status": Field(
-                Fields("`spec.status`", {"branch": Field(Text(), "The branch, `status` if not given.")}, "status."),
+                Fields(
+                    "`spec.status`",
+                    {
+                        "branch": Field(Text(), "The branch, `status` if not given."),
+                        "remote": Field(
+                            Text(r"(https|http|ssh)://[^\s]+", noun="address", advice="write https://HOST/PATH"),
+                            "The repository of reports, if it is another one.",
+                        ),
+                    },
+                    "status.",
+                ),
                 "Where `fleet status` reads reports.",
             ),
         }

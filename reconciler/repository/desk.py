@@ -6,6 +6,7 @@ the same careful way as on a device.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import git
 
@@ -21,11 +22,23 @@ _BEHIND = ("non-fast-forward", "fetch first", "cannot lock ref", "failed to upda
 _FOLDERS = ("apps", "layers", "devices", "trust", "rollouts", "requests")
 
 
-class Desk:
-    """A fleet repository on the operator's machine."""
+class _Remote(NamedTuple):
+    """A remote as git's commands name it, its address for people, and where the clone keeps its branches."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
+    name: str
+    url: str
+    refs: str
+
+
+class Desk:
+    """A fleet repository on the operator's machine. `remote` is the address of another one than the clone's own."""
+
+    def __init__(self, folder: Path, remote: str = "") -> None:
+        self.folder, self._given = folder.resolve(), remote
+
+    def at(self, remote: str) -> "Desk":
+        """The same clone, which talks to this address; to its own remote, if there is none."""
+        return Desk(self.folder, remote)
 
     @property
     def git_dir(self) -> Path:
@@ -93,21 +106,19 @@ class Desk:
 
     def remote_ref(self, branch: str) -> str:
         """Where the clone keeps a branch of its remote; its own branch, where there is no remote."""
-        repository = self._repository
-        return f"refs/remotes/{repository.remotes[0].name}/{branch}" if repository.remotes else f"refs/heads/{branch}"
+        remote = self._remote_or_none
+        return f"{remote.refs}/{branch}" if remote else f"refs/heads/{branch}"
 
     def fetch(self, branch: str) -> str:
         """Fetch a branch from the clone's remote; the name of where it is.
 
         Raises RemoteUnavailable, or UnknownRevision when the remote has no such branch.
         """
-        repository = self._repository
-        name = self.remote_ref(branch)
-        if not repository.remotes:
+        remote, name = self._remote_or_none, self.remote_ref(branch)
+        if remote is None:
             return name
-        remote = repository.remotes[0]
         try:
-            repository.git.fetch("--quiet", "--no-tags", remote.name, f"+refs/heads/{branch}:{name}")
+            self._repository.git.fetch("--quiet", "--no-tags", remote.name, f"+refs/heads/{branch}:{name}")
         except git.GitCommandError as error:
             told = complaint(str(error.stderr).encode())
             if "couldn't find remote ref" in str(error.stderr):
@@ -142,24 +153,31 @@ class Desk:
             raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url) from error
 
     @property
-    def _remote(self) -> git.Remote:
+    def _remote_or_none(self) -> _Remote | None:
+        if self._given:
+            return _Remote(self._given, self._given, "refs/fleet/other")
+        found = next(iter(self._repository.remotes), None)
+        return _Remote(found.name, found.url, f"refs/remotes/{found.name}") if found is not None else None
+
+    @property
+    def _remote(self) -> _Remote:
         """Raises GitError, where the clone has none."""
-        repository = self._repository
-        if not repository.remotes:
-            raise GitError("the clone has no remote", where=str(self.folder), advice="say `git remote add origin URL`")
-        return repository.remotes[0]
+        remote = self._remote_or_none
+        if remote is None:
+            advice = "say `git remote add origin URL`"
+            raise GitError("the clone has no remote", where=str(self.folder), advice=advice)
+        return remote
 
     def push(self, branch: str, commit: str = "") -> None:
         """Push a branch of the clone, or a commit as that branch, to the remote, if there is one.
 
         Raises PushRejected, RemoteUnavailable.
         """
-        repository = self._repository
-        if not repository.remotes:
+        remote = self._remote_or_none
+        if remote is None:
             return
-        remote = repository.remotes[0]
         try:
-            repository.git.push("--quiet", remote.name, f"{commit or f'refs/heads/{branch}'}:refs/heads/{branch}")
+            self._repository.git.push("--quiet", remote.name, f"{commit or f'refs/heads/{branch}'}:refs/heads/{branch}")
         except git.GitCommandError as error:
             told = complaint(str(error.stderr).encode())
             if any(word in str(error.stderr) for word in _BEHIND):

@@ -285,3 +285,18 @@ def test_a_branch_that_somebody_pushes_meanwhile_is_no_loss(site: Site, monkeypa
     assert site.collect()["taken"] == ["d1"]
     assert {name: one["phase"] for name, one in site.status().items()}["d3"] == "Synced"
     assert len(site.commits()) == 2
+
+
+def test_reports_may_lie_in_another_repository(site: Site) -> None:
+    other = site.server.create("reports")
+    fleet = SMALL["fleet.yaml"].replace("tiers: [base, site]", f"tiers: [base, site], status: {{remote: '{other}'}}")
+    site.desk.lay({"fleet.yaml": fleet})
+    site.desk.owner.commit("Reports elsewhere")
+    site.desk.owner.push()
+    site.url = other
+    site.say("d1", phase="Healthy")
+    assert site.collect()["taken"] == ["d1"]
+    assert site.status()["d1"]["phase"] == "Healthy"
+    assert len(site.desk.fleet("history", "d1", "-o", "json").json) == 1
+    refs = site.git("--git-dir", str(site.server.path("fleet")), "for-each-ref", "--format=%(refname)").split()
+    assert refs == ["refs/heads/main"]
