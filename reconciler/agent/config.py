@@ -128,9 +128,10 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     keep_free = _keep_free(_section(spec, "images", ("keepFree",), problems), problems)
     identity = _path(spec, "identity", folder, problems) or folder / "identity"
     branch = _text(remote, "branch", "main", problems)
+    reporting = _section(spec, "status", _STATUS_KEYS, problems)
     problems.raise_if_any()
     server = _remote(remote, identity, folder, problems)
-    status = _status(_section(spec, "status", _STATUS_KEYS, problems), server, branch, identity, folder, problems)
+    status = _status(reporting, server, branch, identity, folder, problems)
     problems.raise_if_any()
     return Config(
         device=device,

@@ -111,7 +111,7 @@ def test_every_field_of_the_report_is_told_with_its_default() -> None:
         assert told.keys() == {field.name for field in dataclasses.fields(kind)}, heading
         at = 1 if kind is Revisions else 2
         for field in dataclasses.fields(kind):
-            has_default = field.default is not dataclasses.MISSING
+            has_default = {field.default, field.default_factory} != {dataclasses.MISSING}
             assert bool(told[field.name][at]) == has_default, f"{heading}.{field.name}: default"
     assert f"`{ServiceReport('x').state}`" in section("reference/report.md", "## Service")
 

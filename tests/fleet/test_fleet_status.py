@@ -193,7 +193,7 @@ def test_json_holds_the_whole_report(desk: FleetDesk, branch: WrittenBranch) -> 
     assert good["report"] == json.loads(report("d1", revisions={"applied": REVISION}))
     assert good["seenAt"].endswith("+00:00")
     assert (bad["phase"], bad["report"], bad["seenAt"]) == ("Refused", None, None)
-    assert silent == {"device": "d3", "phase": "Silent", "flag": "", "seenAt": None, "report": None}
+    assert silent == {"device": "d3", "phase": "Silent", "flag": "", "refused": "", "seenAt": None, "report": None}
 
 
 def test_no_fetch_shows_what_was_fetched_last(desk: FleetDesk, branch: WrittenBranch) -> None:
