@@ -120,11 +120,12 @@ class FleetFiles:
     def device(self, name: str) -> Device:
         """One device. Raises UnknownDevice."""
         if name not in self.device_paths:
-            known = ", ".join(sorted(self.device_paths)[:10]) or "none"
+            # A device has read no file but its own.
+            known = f"; known are: {', '.join(sorted(self.device_paths)[:10])}" if self.device_paths else ""
             raise UnknownDevice(
                 f"no device `{name}` in this fleet",
                 where="devices",
-                advice=f"add devices/{name}.yaml; known are: {known}",
+                advice=f"add devices/{name}.yaml{known}",
             )
         path, *others = self._device_files[name]
         if others:

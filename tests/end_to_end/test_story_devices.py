@@ -1,0 +1,168 @@
+"""A device's life: it asks to join, is taken in, reports by a ref of its own, is watched by systemd, and goes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from service import service
+from story import Story
+
+from lab.device import ROOT, Device
+from lab.waiting import wait_until
+
+pytestmark = pytest.mark.docker
+
+
+def fleet(story: Story, *arguments: str, code: int = 0) -> str:
+    """A `fleet` command at Ann's desk."""
+    command = [sys.executable, "-m", "reconciler.fleet", "-C", str(story.ann.work), *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=story.ann.env(), capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def shown(story: Story, device: Device) -> dict[str, Any]:
+    """What `fleet status` says of a device."""
+    found: list[dict[str, Any]] = json.loads(fleet(story, "status", "-o", "json"))
+    return next(one for one in found if one["device"] == device.name)
+
+
+def report_by_ref(story: Story) -> None:
+    story.settings("spec:\n", "spec:\n  status: {transport: ref, heartbeat: 1s}\n")
+
+
+def test_a_machine_joins_by_itself_and_a_person_takes_it_in(story: Story) -> None:
+    story.app("web", "one")
+    story.push("What all devices run")
+    machine = Device(f"mill-{story.tag}", story.folder / "machine")
+    story.others.append(machine)
+    people = story.folder / "people"
+    people.write_text(f"{story.ann.allowed_signers_line}\n")
+    asked = machine.reconciler(
+        "enroll", "-o", "json", "--name", machine.name, "--remote", story.server.url("fleet"),
+        "--signers", str(people), "--state", str(machine.state), "--transport", "ref",
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    machine.config.write_text(machine.config.read_text() + f"  engine: '{story.recorder.url}'\n")
+
+    early = machine.reconciler("once")
+    assert early.returncode == 13 and "no device" in early.stderr, "it is not in the fleet yet"
+
+    fingerprint = json.loads(asked.stdout)["fingerprint"]
+    assert fingerprint in fleet(story, "device", "list")
+    fleet(story, "device", "approve", machine.name, "--fingerprint", fingerprint, "--key", str(story.ann.key))
+    story.ann.git("fetch", "--quiet", "origin")
+    story.ann.git("merge", "--quiet", "--no-ff", "--no-edit", "--gpg-sign", f"origin/enroll-{machine.name}")
+    story.ann.push()
+
+    assert machine.reconciler("once").returncode == 0
+    assert shown(story, machine)["phase"] == "Silent", "nobody has collected yet"
+    fleet(story, "collect")
+    assert shown(story, machine)["phase"] == "Healthy"
+    assert shown(story, machine)["report"]["machine"]["cpus"] == os.cpu_count()
+
+
+def test_a_device_reports_by_a_ref_of_its_own_and_nothing_piles_up(story: Story) -> None:
+    report_by_ref(story)
+    story.app("web", "one")
+    story.push("The first version")
+    story.converge()
+    assert story.history() == [], "it does not touch the shared branch"
+    ref = f"refs/reports/{story.device.name}"
+    assert story.git("rev-list", "--count", ref) == "1"
+    fleet(story, "collect")
+    assert shown(story, story.device)["phase"] == "Healthy"
+    story.app("web", "sick")
+    story.push("A version that is not well")
+    story.once()
+    fleet(story, "collect")
+    assert shown(story, story.device)["phase"] == "RolledBack"
+    assert story.git("rev-list", "--count", ref) == "1"
+    assert len(fleet(story, "history", story.device.name).splitlines()) == 3
+    objects = [path for path in (story.device.state / "report.git/objects").rglob("*") if path.is_file()]
+    assert len(objects) <= 6, "one report's"
+    assert story.device.reconciler("check", "--only", "status-branch").stdout.rstrip().endswith(f"may push {ref}")
+
+
+def test_offline_its_newest_report_waits(story: Story) -> None:
+    report_by_ref(story)
+    story.app("web", "one")
+    story.push("The first version")
+    story.converge()
+    fleet(story, "collect")
+    story.server.stop()
+    story.container("web").stop()
+    assert story.once().returncode == 31
+    story.server.start()
+    story.converge()
+    fleet(story, "collect")
+    steps = shown(story, story.device)["report"]["steps"]
+    assert any("start" in step for step in steps), "what was done while nobody could hear it"
+
+
+def test_a_retired_device_removes_what_it_ran_and_may_come_back(running: Story) -> None:
+    running.app("keep", "one", volumes=["data:/data"], more={"volumes": {"data": {}}})
+    running.push("An app with data")
+    running.converge()
+    volumes = {
+        volume.name for volume in running.client.volumes.list(filters={"label": f"fleet.device={running.device.name}"})
+    }
+    assert volumes
+    running.enlist(running.device, retired=True)
+    running.push("It goes")
+    running.converge()
+    assert running.seen() == {}
+    assert running.report().phase == "Retired"
+    left = {
+        volume.name for volume in running.client.volumes.list(filters={"label": f"fleet.device={running.device.name}"})
+    }
+    assert left == volumes, "data stays"
+    assert running.once().stdout == "nothing to do\n"
+    running.enlist(running.device)
+    running.push("It stays, after all")
+    running.converge()
+    assert running.report().phase == "Healthy"
+
+
+def test_systemd_hears_that_the_service_is_up_and_alive(running: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = running.folder / "notify"
+    ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ear.bind(str(path))
+    ear.setblocking(False)
+    heard: list[str] = []
+
+    def listen() -> list[str]:
+        try:
+            while True:
+                heard.append(ear.recv(4096).decode())
+        except BlockingIOError:
+            return heard
+
+    monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    with service(running):
+        wait_until(lambda: listen().count("WATCHDOG=1") >= 5, 20, "five signs of life")
+    listen()
+    ear.close()
+    assert "READY=1" in heard and heard[-1] == "STOPPING=1"
+    assert any(one.startswith("STATUS=Healthy at main@sha1:") for one in heard)
+
+
+def test_the_device_s_way_to_report_leaves_its_own_clone_alone(story: Story, tmp_path: Path) -> None:
+    """Reports in another repository: the fleet's is never written."""
+    story.server.create("reports")
+    other = story.server.url("reports")
+    story.settings("spec:\n", f"spec:\n  status: {{transport: branch, remote: {{url: '{other}'}}}}\n")
+    story.app("web", "one")
+    story.push("The first version")
+    story.converge()
+    story.converge()
+    assert story.history() == []
+    command = ["git", "--git-dir", str(story.server.path("reports")), "log", "--format=%s", "status"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told[0].startswith(f"{story.device.name}: Healthy at main@")
