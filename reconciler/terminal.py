@@ -50,6 +50,14 @@ def seconds(text: str) -> float:
     return float(int(number) * factor)
 
 
+def key_and_value(text: str) -> tuple[str, str]:
+    """A label of the command line, `KEY=VALUE`."""
+    key, separator, value = text.partition("=")
+    if not key or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is no label; write KEY=VALUE")
+    return key, value
+
+
 def new_parser(prog: str, description: str, epilog: str = "") -> Parser:
     """A parser whose texts keep their lines."""
     return Parser(

@@ -4,7 +4,6 @@ import argparse
 import json
 import re
 import socket
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from reconciler.manifests import to_yaml
 from reconciler.model import Enrollment
 from reconciler.model.codec import to_plain
 from reconciler.repository import ENROLL_REFS, Author, OwnRef, enrollment_path
-from reconciler.terminal import Parser
+from reconciler.terminal import Parser, key_and_value
 from signing import SignatureError, sign_commit, write_new_key
 
 _NOT_OF_A_NAME = re.compile(r"[^a-z0-9-]+")
@@ -36,7 +35,7 @@ def enroll(options: argparse.Namespace) -> int:
     signer = load_identity(config.identity)
     now = datetime.now(UTC)
     asked = Enrollment(
-        config.device, signer.public.line, f"{now:%Y-%m-%dT%H:%M:%SZ}", look_at_machine(), _labels(options.label)
+        config.device, signer.public.line, f"{now:%Y-%m-%dT%H:%M:%SZ}", look_at_machine(), dict(options.label)
     )
     content = json.dumps(to_plain(asked), indent=2, sort_keys=True).encode() + b"\n"
     author = Author(config.device, f"{config.device}@devices.invalid", int(now.timestamp()))
@@ -64,16 +63,6 @@ def _make_key(config: Config) -> None:
         write_new_key(config.identity, config.device)
     except SignatureError as error:
         raise ConfigError(f"the key cannot be made: {error}", where=str(config.identity)) from error
-
-
-def _labels(given: Sequence[str]) -> dict[str, str]:
-    labels = {}
-    for pair in given:
-        key, separator, value = pair.partition("=")
-        if not key or not separator:
-            raise ConfigError(f"`--label` {pair!r} is no label", advice="write KEY=VALUE")
-        labels[key] = value
-    return labels
 
 
 def _write_settings(options: argparse.Namespace) -> None:
@@ -132,6 +121,7 @@ def add_enroll(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--label",
         action="append",
         default=[],
+        type=key_and_value,
         metavar="KEY=VALUE",
         help="proposed to whoever approves; may be repeated",
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import reconciler
-from reconciler.fleet import collect_command, device_commands, watch_commands
+from reconciler.fleet import collect_command, device_commands, status_command, watch_commands
 from reconciler.fleet import commands as run
 from reconciler.fleet.explain_commands import blame, explain
 from reconciler.fleet.imports.command import configure
@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     _blame_parser(commands.add_parser("blame", help="who set each value of a device, with commit, author and signer"))
     _plan_parser(commands.add_parser("plan", help="what a change would do, on every device, and why"))
     configure(commands.add_parser("import", help="apps and layers out of Compose files and Azure IoT Edge deployments"))
-    _status_parser(commands.add_parser("status", help="what the devices report, each checked by its signature"))
+    status_command.configure(
+        commands.add_parser("status", help="what the devices report, each checked by its signature")
+    )
     _verify_parser(commands.add_parser("verify", help="would a device follow these commits, or obey this tag?"))
     add_release(commands)
     add_policy(commands)
@@ -135,13 +137,3 @@ def _verify_parser(command: argparse.ArgumentParser) -> None:
     command.add_argument("--merges", choices=("recompute", "signed"), default="recompute", help="default: recompute")
     command.add_argument("-o", "--output", choices=("text", "json"), default="text")
     command.set_defaults(run=verify)
-
-
-def _status_parser(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--no-fetch", action="store_true", help="do not ask the remote; show what was fetched last")
-    command.add_argument(
-        "--bundle", action="append", default=[], type=Path, metavar="FILE",
-        help="also a report that somebody carried back (`reconciler import --report`); may be repeated",
-    )  # fmt: skip
-    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
-    command.set_defaults(run=run.status)

@@ -1,21 +1,16 @@
-"""fleet: init, validate, render, status. One function for each word."""
+"""fleet: init, validate, render. One function for each word."""
 
 import argparse
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.errors import ManifestError, ReconcilerError, UnknownRevision
-from reconciler.fleet import status as reported
-from reconciler.fleet.collect import read_refusals
+from reconciler.errors import ManifestError, ReconcilerError
 from reconciler.fleet.start import start_fleet
 from reconciler.fleet.text import count
 from reconciler.fleet.validate import Finding
 from reconciler.fleet.validate import validate as find_problems
 from reconciler.manifests import FleetFiles, to_compose, to_yaml
-from reconciler.model.codec import to_plain
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
-from reconciler.repository import read_carried, read_reports
 from reconciler.repository.desk import Desk
 from reconciler.terminal import complain
 
@@ -74,31 +69,3 @@ def render(options: argparse.Namespace) -> int:
     shown: object = apps.get(options.app, {}) if options.app else {"device": options.device, "apps": apps}
     print(json.dumps(shown, indent=2) if options.output == "json" else to_yaml(shown).rstrip())
     return complain("fleet", [ManifestError(rendering.problems)]) if rendering.problems else 0
-
-
-def status(options: argparse.Namespace) -> int:
-    """Print what the devices report."""
-    desk = Desk(options.folder)
-    files = FleetFiles(desk.worktree())
-    branch = files.fleet.status_branch
-    try:
-        reports = desk.at(files.fleet.status_remote)
-        name = reports.remote_ref(branch) if options.no_fetch else reports.fetch(branch)
-        tip = desk.resolve(name)
-        found, refused = read_reports(desk.git_dir, tip), read_refusals(desk.git_dir, tip).told
-    except UnknownRevision:
-        found, refused = [], {}  # no device has reported yet, and each is shown as silent
-    for bundle in options.bundle:
-        found = reported.newest_of(found, read_carried(bundle, branch))
-    statuses = reported.judge(files, found, refused)
-    if options.output == "json":
-        print(json.dumps([{**_plain(one), "device": one.device} for one in statuses], indent=2))
-    else:
-        print(reported.as_table(statuses, datetime.now(UTC)))
-    return 0
-
-
-def _plain(one: reported.DeviceStatus) -> dict[str, object]:
-    seen_at = one.seen_at.isoformat() if one.seen_at else None
-    told = {"phase": one.phase, "flag": one.flag, "refused": one.refused, "seenAt": seen_at}
-    return {**told, "report": to_plain(one.report)}

@@ -26,7 +26,7 @@ from reconciler.model.codec import to_plain
 from reconciler.repository import write_files
 from reconciler.repository.desk import Desk
 from reconciler.repository.report_refs import ENROLLMENTS
-from reconciler.terminal import Parser, printable
+from reconciler.terminal import Parser, key_and_value, printable
 from signing import sign_commit
 
 # Anybody who may push may ask; nobody reads more than so many.
@@ -213,7 +213,12 @@ def configure(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _approve_arguments(action: argparse.ArgumentParser) -> None:
     action.add_argument("--fingerprint", default="", metavar="SHA256:...", help="what `reconciler enroll` said there")
     action.add_argument(
-        "--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="of the device; may be repeated"
+        "--label",
+        action="append",
+        default=[],
+        type=key_and_value,
+        metavar="KEY=VALUE",
+        help="of the device; may be repeated",
     )
     action.add_argument(
         "--fact", action="append", default=[], choices=MACHINE_FACTS, help="make a label of what it tells of itself"
@@ -221,10 +226,3 @@ def _approve_arguments(action: argparse.ArgumentParser) -> None:
     action.add_argument("--proposed", action="store_true", help="also the labels that the device proposes")
     action.add_argument("--file", default="", metavar="PATH", help="default: devices/NAME.yaml")
     action.add_argument("--replace-key", action="store_true", help="of a device that is in the fleet already")
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not key or not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is no label; write KEY=VALUE")
-    return key, value

@@ -120,18 +120,20 @@ def as_table(statuses: Iterable[DeviceStatus], now: datetime) -> str:
     rows = []
     for status in statuses:
         seconds = (now - status.seen_at).total_seconds() if status.seen_at else 0.0
-        late = _late(status.report, seconds)
+        when = late(status, now)
         revision = _short(status.report.revisions.applied) if status.report else ""
-        seen = f"{age(seconds)} ago{late}" if status.seen_at else "never"
+        seen = f"{age(seconds)} ago{f' ({when})' if when else ''}" if status.seen_at else "never"
         rows.append((status.device, status.phase, revision, seen, status.message))
     return table(("DEVICE", "PHASE", "REVISION", "SEEN", "MESSAGE"), rows)
 
 
-def _late(report: Report | None, seconds: float) -> str:
+def late(status: DeviceStatus, now: datetime) -> str:
+    """What is wrong with the time of its report, if anything."""
+    seconds = (now - status.seen_at).total_seconds() if status.seen_at else 0.0
     if seconds < -60:
-        return " (in the future: its clock is wrong)"
-    heartbeat = report.heartbeat_seconds if report else 0.0
-    return " (silent)" if 0 < heartbeat * SILENT_AFTER_HEARTBEATS < seconds else ""
+        return "in the future: its clock is wrong"
+    heartbeat = status.report.heartbeat_seconds if status.report else 0.0
+    return "silent" if 0 < heartbeat * SILENT_AFTER_HEARTBEATS < seconds else ""
 
 
 def _short(revision: str) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from fleet_desk import SMALL, FleetDesk, device
-from written_branch import WrittenBranch, path_of, report
+from written_branch import NOW, WrittenBranch, path_of, report
 
 from lab.operator import Operator
+from reconciler.fleet import status_command
+from reconciler.fleet.cli import _parser
 from signing import Signer
 
 KEYS = {name: Signer.generate() for name in ("d1", "d2", "d3", "d9")}
@@ -226,3 +228,51 @@ def test_the_fleet_names_the_branch(desk: FleetDesk, branch: WrittenBranch) -> N
     assert line_of(desk, "d1").split()[1] == "Silent"
     branch._git("update-ref", "refs/heads/reports", branch.tip)
     assert line_of(desk, "d1").split()[1] == "Synced"
+
+
+def names(desk: FleetDesk, *arguments: str) -> list[str]:
+    return [one["device"] for one in desk.fleet("status", "-o", "json", *arguments).json]
+
+
+def test_filters_choose_devices(desk: FleetDesk, branch: WrittenBranch) -> None:
+    branch.write({path_of("d1"): report("d1", phase="Healthy")}, KEYS["d1"])
+    branch.write({path_of("d2"): report("d2", phase="Failed")}, KEYS["d2"])
+    assert names(desk) == ["d1", "d2", "d3"]
+    assert names(desk, "--phase", "failed", "--phase", "Silent") == ["d2", "d3"]
+    assert names(desk, "--problems") == ["d2", "d3"]
+    assert names(desk, "--label", "site=south") == ["d3"]
+    assert names(desk, "--label", "site=north", "--phase", "healthy") == ["d1"]
+    assert names(desk, "--label", "site=west") == []
+
+
+def test_a_device_that_fell_silent_is_a_problem(desk: FleetDesk, branch: WrittenBranch) -> None:
+    branch.write({path_of("d1"): report("d1", phase="Healthy", heartbeat_seconds=60)}, KEYS["d1"], at=NOW - 3600)
+    branch.write({path_of("d2"): report("d2", phase="Healthy", heartbeat_seconds=60)}, KEYS["d2"])
+    assert names(desk, "--problems") == ["d1", "d3"]
+
+
+def test_watching_goes_on_until_somebody_ends_it(
+    desk: FleetDesk, branch: WrittenBranch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    branch.write({path_of("d1"): report("d1", phase="Healthy")}, KEYS["d1"])
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            branch.write({path_of("d1"): report("d1", phase="Failed")}, KEYS["d1"])
+        elif len(slept) == 2:
+            branch.bare.rename(branch.bare.with_name("away.git"))
+        elif len(slept) == 3:
+            branch.bare.with_name("away.git").rename(branch.bare)
+        else:
+            raise KeyboardInterrupt
+
+    options = _parser().parse_args(["-C", str(desk.folder), "status", "--watch", "2"])
+    with pytest.raises(KeyboardInterrupt):
+        status_command.run(options, sleep)
+    said = capsys.readouterr().out
+    assert slept == [2.0] * 4
+    assert said.count("DEVICE  ") == 3 and "cannot fetch `status`" in said
+    assert re.findall(r"\d\d:\d\d:\d\d  (.*)", said) == ["2 Silent, 1 Healthy", *["2 Silent, 1 Failed"] * 2]
+    assert "\x1b" not in said, "not a terminal"

@@ -1,0 +1,114 @@
+"""fleet status: what the devices report, once or again and again."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.errors import ManifestError, ReconcilerError, UnknownRevision
+from reconciler.fleet import status as reported
+from reconciler.fleet.collect import read_refusals
+from reconciler.manifests import FleetFiles
+from reconciler.model.codec import to_plain
+from reconciler.repository import read_carried, read_reports
+from reconciler.repository.desk import Desk
+from reconciler.terminal import key_and_value, printable, seconds
+
+# Back to the corner and clear what is below (ECMA-48, CUP and ED).
+_ANEW = "\x1b[H\x1b[J"
+
+_WELL = ("Healthy", "Retired")
+
+
+def run(options: argparse.Namespace, sleep: Callable[[float], None] = time.sleep) -> int:
+    """Print what the devices report; with `--watch`, until somebody ends it."""
+    if not options.watch:
+        print(_told(_look(options), options))
+        return 0
+    while True:
+        try:
+            told = _told(_look(options), options)
+        except ReconcilerError as error:
+            # A server that is away comes back.
+            told = printable(str(error))
+        print(f"{_ANEW if sys.stdout.isatty() else ''}{told}", flush=True)
+        sleep(options.watch)
+
+
+def _look(options: argparse.Namespace) -> list[reported.DeviceStatus]:
+    desk = Desk(options.folder)
+    files = FleetFiles(desk.worktree())
+    branch = files.fleet.status_branch
+    try:
+        reports = desk.at(files.fleet.status_remote)
+        tip = desk.resolve(reports.remote_ref(branch) if options.no_fetch else reports.fetch(branch))
+        found, refused = read_reports(desk.git_dir, tip), read_refusals(desk.git_dir, tip).told
+    except UnknownRevision:
+        found, refused = [], {}  # no device has reported yet, and each is shown as silent
+    for bundle in options.bundle:
+        found = reported.newest_of(found, read_carried(bundle, branch))
+    statuses = reported.judge(files, found, refused)
+    return [one for one in statuses if _is_wanted(one, files, options)]
+
+
+def _is_wanted(one: reported.DeviceStatus, files: FleetFiles, options: argparse.Namespace) -> bool:
+    if options.phase and one.phase.lower() not in options.phase:
+        return False
+    if options.problems and one.phase in _WELL and not one.message and not reported.late(one, datetime.now(UTC)):
+        return False
+    if not options.label:
+        return True
+    try:
+        labels = files.device(one.device).labels if one.device in files.device_paths else {}
+    except ManifestError:
+        return False
+    return all(labels.get(key) == value for key, value in options.label)
+
+
+def _told(statuses: Sequence[reported.DeviceStatus], options: argparse.Namespace) -> str:
+    if options.output == "json":
+        return json.dumps([{**_plain(one), "device": one.device} for one in statuses], indent=2)
+    now = datetime.now(UTC)
+    table = reported.as_table(statuses, now)
+    if not options.watch:
+        return table
+    phases = Counter(one.phase for one in statuses).most_common()
+    return f"{table}\n\n{now:%H:%M:%S}  {', '.join(f'{number} {phase}' for phase, number in phases) or 'no device'}"
+
+
+def _plain(one: reported.DeviceStatus) -> dict[str, object]:
+    seen_at = one.seen_at.isoformat() if one.seen_at else None
+    told = {"phase": one.phase, "flag": one.flag, "refused": one.refused, "seenAt": seen_at}
+    return {**told, "report": to_plain(one.report)}
+
+
+def configure(command: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    command.add_argument("--no-fetch", action="store_true", help="do not ask the remote; show what was fetched last")
+    command.add_argument(
+        "--watch",
+        type=seconds,
+        nargs="?",
+        const=5.0,
+        default=0.0,
+        metavar="SECONDS",
+        help="again each so often; default: 5",
+    )
+    command.add_argument(
+        "--phase", action="append", default=[], type=str.lower, help="only devices of this phase; may be repeated"
+    )
+    command.add_argument("--problems", action="store_true", help="only devices about which there is something to say")
+    command.add_argument(
+        "--label", action="append", default=[], type=key_and_value, metavar="KEY=VALUE",
+        help="only devices with this label; may be repeated",
+    )  # fmt: skip
+    command.add_argument(
+        "--bundle", action="append", default=[], type=Path, metavar="FILE",
+        help="also a report that somebody carried back (`reconciler import --report`); may be repeated",
+    )  # fmt: skip
+    command.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    command.set_defaults(run=run)
