@@ -30,7 +30,8 @@ MIN_INTERVAL_SECONDS = 1.0
 TAG, RELEASE, UNSAFE_HEAD = "tag", "release", "unsafe-head"
 TRUST_MODES = ("commits", RELEASE, TAG, UNSAFE_HEAD)
 TRANSPORTS = ("branch", "ref")
-_REMOTE_KEYS = ("url", "branch", "tokenFile", "caFile", "keyFile", "knownHostsFile")
+_REMOTE_FILES = ("tokenFile", "caFile", "keyFile", "knownHostsFile", "proxyCredentialsFile")
+_REMOTE_KEYS = ("url", "branch", "proxy", *_REMOTE_FILES)
 _STATUS_KEYS = ("branch", "heartbeat", "transport", "remote")
 _TRUST_KEYS = ("mode", "allowedSigners", "anchor", "merges", "tags", "channel", "releases")
 _TAG_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,98}|")
@@ -150,11 +151,11 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
 
 def _remote(remote: Node, identity: Path, folder: Path, problems: Problems) -> Remote:
     """The address, and the files that belong to it. Over SSH, a device is known by its identity if nothing is said."""
-    token, ca, key, known = (_path(remote, name, folder, problems) for name in _REMOTE_KEYS[2:])
-    url = _text(remote, "url", "", problems)
+    token, ca, key, known, through = (_path(remote, name, folder, problems) for name in _REMOTE_FILES)
+    url, proxy = _text(remote, "url", "", problems), _text(remote, "proxy", "", problems)
     if is_ssh(url):
-        return Remote.parse(url, token, ca, key or identity, known or folder / "known_hosts")
-    return Remote.parse(url, token, ca)
+        return Remote.parse(url, token, ca, key or identity, known or folder / "known_hosts", proxy, through)
+    return Remote.parse(url, token, ca, proxy=proxy, proxy_file=through)
 
 
 def _status(

@@ -4,7 +4,7 @@ import base64
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from reconciler.errors import ConfigError, PermissionDenied
 
@@ -14,6 +14,7 @@ _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*"
 
 # These files are named in the command line of ssh, which reads quotes and `%` in its own way.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./@+=,-]+")
+_PROXY = re.compile(r"(https?|socks5h?)://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(:[0-9]{1,5})?/?")
 _SSH = (
     "-F/dev/null",
     "-oBatchMode=yes",
@@ -37,6 +38,7 @@ _SSH = (
 class Remote:
     """A checked address. `token_file` holds a password for HTTP, read anew for every call: it may be rotated.
 
+    `proxy` is between, for HTTP; `proxy_file` holds `USER:PASSWORD` for it, read anew as well.
     Over SSH, `key_file` is the private key by which the device is known, and `known_hosts` the keys of hosts that it
     believes, in OpenSSH's format; no other host is ever spoken to.
     """
@@ -46,6 +48,8 @@ class Remote:
     ca_file: Path | None = None
     key_file: Path | None = None
     known_hosts: Path | None = None
+    proxy: str = ""
+    proxy_file: Path | None = None
 
     @classmethod
     def parse(
@@ -55,6 +59,8 @@ class Remote:
         ca_file: Path | None = None,
         key_file: Path | None = None,
         known_hosts: Path | None = None,
+        proxy: str = "",
+        proxy_file: Path | None = None,
     ) -> "Remote":
         """Raises ConfigError for an address that a device must not use."""
         advice = "write https://HOST/PATH or ssh://git@HOST/PATH"
@@ -78,7 +84,8 @@ class Remote:
             raise ConfigError("URL_CREDENTIALS: the remote holds a user or password", advice="use `tokenFile`")
         if parts.scheme == "ssh":
             _check_ssh(parts.username or "", key_file, known_hosts)
-        return cls(url, token_file, ca_file, key_file, known_hosts)
+        _check_proxy(proxy, proxy_file, parts.scheme)
+        return cls(url, token_file, ca_file, key_file, known_hosts, proxy, proxy_file)
 
     def options(self) -> dict[str, str]:
         """git's options for this remote. Raises PermissionDenied or ConfigError for an unreadable token or key."""
@@ -91,6 +98,8 @@ class Remote:
             return {**options, "core.sshCommand": " ".join(("ssh", *_SSH, *files)), "ssh.variant": "ssh"}
         if self.ca_file is not None:
             options["http.sslCAInfo"] = str(self.ca_file)
+        if self.proxy:
+            options["http.proxy"] = _with_credentials(self.proxy, self.proxy_file)
         if self.token_file is not None:
             pair = base64.b64encode(b"reconciler:" + _read_token(self.token_file)).decode()
             options[f"http.{self.url}.extraHeader"] = f"Authorization: Basic {pair}"
@@ -111,6 +120,33 @@ def _check_ssh(user: str, key_file: Path | None, known_hosts: Path | None) -> No
         if not _PLAIN_PATH.fullmatch(str(path)):
             told = f"`{name}` {str(path)!r} has characters that ssh could read as something else"
             raise ConfigError(told, advice="use letters, digits and _./@+=,-")
+
+
+def _check_proxy(proxy: str, proxy_file: Path | None, scheme: str) -> None:
+    """Raises ConfigError for what is no proxy, or has its password in the settings."""
+    advice = "write http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT"
+    if not proxy:
+        if proxy_file is not None:
+            raise ConfigError("`proxyCredentialsFile` without `proxy`", advice=advice)
+        return
+    if scheme == "ssh":
+        raise ConfigError("a remote over SSH goes by no `proxy`", advice="use https://, or leave it out")
+    match = _PROXY.fullmatch(proxy)
+    if match is None:
+        if "@" in proxy:
+            raise ConfigError("URL_CREDENTIALS: `proxy` holds a user or password", advice="use `proxyCredentialsFile`")
+        raise ConfigError(f"URL_INVALID: `proxy` {proxy!r} is none", advice=advice)
+
+
+def _with_credentials(proxy: str, file: Path | None) -> str:
+    """As git wants it, with user and password as an address has them (RFC 3986, 3.2.1)."""
+    if file is None:
+        return proxy
+    user, colon, password = _read_token(file).decode("utf-8", "replace").partition(":")
+    if not colon or not user:
+        raise ConfigError("no credentials of a proxy", where=str(file), advice="write USER:PASSWORD, in one line")
+    scheme, _, rest = proxy.partition("://")
+    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
 
 def _check_readable(path: Path | None) -> None:
