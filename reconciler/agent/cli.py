@@ -1,4 +1,4 @@
-"""reconciler: run, once, plan, status, import, trust, check. The only module of the agent that reads arguments."""
+"""reconciler: its commands, and the options of most. What each does is elsewhere."""
 
 import argparse
 import json
@@ -14,8 +14,10 @@ from reconciler.agent.check import IDS, check
 from reconciler.agent.config import DEFAULT_PATH, load_config
 from reconciler.agent.enroll import add_enroll, enroll
 from reconciler.agent.journal import Journal
+from reconciler.agent.log_command import add_logs, logs
 from reconciler.agent.reconcile import Result
 from reconciler.agent.service import serve
+from reconciler.agent.support import write_bundle
 from reconciler.errors import StateError, StateInUse
 from reconciler.model import Report
 from reconciler.model.codec import to_plain
@@ -32,6 +34,9 @@ Keeps this device equal to what a signed fleet repository says.
   reconciler import    one pass, out of a bundle that somebody brought
   reconciler trust     whom this device obeys; lets it trust anew
   reconciler check     is this device fit to do its work?
+  reconciler logs      what services wrote
+  reconciler enroll    ask a fleet to take this device in
+  reconciler support-bundle FILE   what somebody needs who helps from afar
 """
 
 
@@ -65,9 +70,14 @@ def _parser() -> argparse.ArgumentParser:
         if name != "run":
             _add_output(command)
     add_enroll(commands)
+    add_logs(commands)
     _add_import(commands)
     _add_trust(commands)
     _add_check(commands)
+    _add_support(commands)
+    for name in ("logs", "enroll", "support-bundle"):
+        _add_config(commands.choices[name])
+        _add_output(commands.choices[name])
     return parser
 
 
@@ -91,6 +101,13 @@ def _add_check(commands: "argparse._SubParsersAction[Parser]") -> None:
     command.add_argument("--warnings-as-errors", action="store_true", help="exit code 1 for a warning, too")
     _add_config(command)
     _add_output(command)
+    command.set_defaults(verbose=False)
+
+
+def _add_support(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = "what somebody needs who helps from afar, and no secret, in one compressed tar archive"
+    command = commands.add_parser("support-bundle", help=text, description=text)
+    command.add_argument("file", type=Path, metavar="FILE", help="such as press-0041.tar.gz; an older one is replaced")
     command.set_defaults(verbose=False)
 
 
@@ -207,6 +224,12 @@ def _check(options: argparse.Namespace) -> int:
     return 1 if any(finding.verdict in bad for finding in found) else 0
 
 
+def _support(options: argparse.Namespace) -> int:
+    names = write_bundle(options.file, options.config)
+    print(json.dumps(names) if options.output == "json" else f"wrote {options.file}: {', '.join(names)}")
+    return 0
+
+
 _COMMANDS = {
     "enroll": enroll,
     "run": _run,
@@ -216,6 +239,8 @@ _COMMANDS = {
     "import": _import,
     "trust": _trust,
     "check": _check,
+    "logs": logs,
+    "support-bundle": _support,
 }
 
 

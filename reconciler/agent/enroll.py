@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.agent.build import load_identity
-from reconciler.agent.config import DEFAULT_PATH, TRANSPORTS, Config, load_config
+from reconciler.agent.config import TRANSPORTS, Config, load_config
 from reconciler.agent.files import write_atomically
 from reconciler.agent.machine import look_at_machine
 from reconciler.errors import ConfigError, ReconcilerError
@@ -125,6 +125,4 @@ def add_enroll(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="KEY=VALUE",
         help="proposed to whoever approves; may be repeated",
     )
-    command.add_argument("--config", type=Path, default=DEFAULT_PATH, metavar="FILE", help=f"default: {DEFAULT_PATH}")
-    command.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
     command.set_defaults(verbose=False)

@@ -82,6 +82,11 @@ class Store:
         """The tags in this folder of refs, by name: the id of what each names, and that object's type."""
         return named_under(Git(self._git_dir), folder, MAX_TAGS)
 
+    def refs(self) -> list[str]:
+        """All refs, as `ID NAME`. Raises GitError."""
+        out = Git(self._git_dir).run("for-each-ref", "--format=%(objectname) %(refname)", f"--count={MAX_TAGS}")
+        return out.decode("utf-8", "replace").splitlines()
+
     def tag(self, tag_id: str) -> bytes:
         """One raw tag object."""
         return read_objects(Git(self._git_dir), [tag_id], "tag")[0]

@@ -22,14 +22,14 @@ TIMEOUT_SECONDS = 60
 class Client:
     """One Engine's address, connected to when it is first needed, and again after it went away."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, timeout: float | None = TIMEOUT_SECONDS) -> None:
+        self.url, self._timeout = url, timeout
         self._connected: Any = None
 
     @property
     def api(self) -> Any:
         if self._connected is None:
-            api = docker.APIClient(base_url=self.url, version="auto", timeout=TIMEOUT_SECONDS)
+            api = docker.APIClient(base_url=self.url, version="auto", timeout=self._timeout)
             # On a socket of this machine, no proxy: looking for one in the environment at each call costs as much as
             # the call.
             api.trust_env = not self.url.startswith("unix:")
@@ -43,6 +43,10 @@ class Client:
     def another(self) -> "Client":
         """The same Engine by connections of its own, for what takes long."""
         return Client(self.url)
+
+    def patient(self) -> "Client":
+        """As `another`, for what may be silent for as long as it likes."""
+        return Client(self.url, None)
 
     @contextmanager
     def errors(self, doing: str, values: Iterable[str] = ()) -> Iterator[None]:
