@@ -37,6 +37,7 @@ _TRUST_KEYS = ("mode", "allowedSigners", "anchor", "merges", "tags", "channel", 
 _TAG_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,98}|")
 # Logs, databases and the next report need room as well.
 KEEP_FREE = 512 * 1024 * 1024
+_LISTEN = re.compile(r"(127\.0\.0\.1|localhost):[1-9][0-9]{0,4}")
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _LONGEST_HEARTBEAT = 7 * 24 * 3600.0
 
@@ -85,6 +86,8 @@ class Config:
     allow: frozenset[str] = frozenset()
     # Bytes of the disk of the images that pulls leave free.
     keep_free: int = KEEP_FREE
+    # Where metrics are told, on loopback; empty for nowhere.
+    metrics: str = ""
 
 
 def is_commit_id(text: str) -> bool:
@@ -118,7 +121,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     device = _text(_section(node, "metadata", ("name",), problems), "name", "", problems)
     if not is_dns_label(device):
         problems.add(node.place, f"`metadata.name` {device!r} is no name of a device", DNS_LABEL_ADVICE)
-    keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission", "images")
+    keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission", "images", "metrics")
     spec = _section(node, "spec", keys, problems)
     remote = _section(spec, "remote", _REMOTE_KEYS, problems)
     interval = _seconds(spec, "interval", 60.0, problems)
@@ -133,6 +136,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     problems.raise_if_any()
     server = _remote(remote, identity, folder, problems)
     status = _status(reporting, server, branch, identity, folder, problems)
+    metrics = _listen(_section(spec, "metrics", ("listen",), problems), problems)
     problems.raise_if_any()
     return Config(
         device=device,
@@ -146,6 +150,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         state=_path(spec, "state", folder, problems) or Path("/var/lib/reconciler"),
         allow=allow,
         keep_free=keep_free,
+        metrics=metrics,
     )
 
 
@@ -193,6 +198,14 @@ def _channel(trust: Node, problems: Problems) -> str:
     if not NAME.fullmatch(channel):
         problems.add(trust.entries["channel"].place, f"`channel` {channel!r} is no name", "use letters and digits")
     return channel
+
+
+def _listen(metrics: Node, problems: Problems) -> str:
+    listen = _text(metrics, "listen", "", problems)
+    if listen and not _LISTEN.fullmatch(listen):
+        what = f"`listen` {listen!r} is no port on loopback: metrics are for this machine alone"
+        problems.add(metrics.entries["listen"].place, what, "write 127.0.0.1:PORT")
+    return listen
 
 
 def _keep_free(images: Node, problems: Problems) -> int:

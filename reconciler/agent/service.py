@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+import time
 from collections.abc import Sequence
 
 from reconciler.agent.aside import Aside
@@ -10,6 +11,7 @@ from reconciler.agent.build import build, docker_engine
 from reconciler.agent.config import Config
 from reconciler.agent.journal import Journal
 from reconciler.agent.loop import Bell, Loop, Passes
+from reconciler.agent.metrics import Metrics, serve_metrics
 from reconciler.agent.pulls import Pulls
 from reconciler.agent.reconcile import Known, Reconciler, Result
 from reconciler.agent.systemd import Systemd
@@ -29,7 +31,7 @@ def serve(config: Config, journal: Journal) -> None:
     Two loops, and neither waits for the other: this thread looks after the Engine; another one asks Git, and sends
     the reports. A server that does not answer holds up no healing.
     """
-    systemd = Systemd()
+    systemd, metrics = Systemd(), Metrics(time.time)
 
     def alive() -> None:
         """The loop that waits is alive; so must be the other one."""
@@ -39,7 +41,8 @@ def serve(config: Config, journal: Journal) -> None:
     bell, git_bell = Bell(alive, systemd.pause), Bell()
     engine = docker_engine(config, bell.sleep)
     pulls = Pulls(engine.pull, bell.ring_for_change)
-    device = Device(build(config, journal, Aside(engine, pulls)), pulls, bell, git_bell, systemd)
+    device = Device(build(config, journal, Aside(engine, pulls)), pulls, bell, git_bell, systemd, metrics)
+    stop_metrics = serve_metrics(metrics, config.metrics) if config.metrics else lambda: None
     watch(engine.changes, bell.ring_for_change)
     signal.signal(signal.SIGHUP, lambda *_: git_bell.ring())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -54,15 +57,18 @@ def serve(config: Config, journal: Journal) -> None:
     git_bell.stop()
     # What it sends now need not be sent again; a server that does not answer is not waited for.
     asking.join(LAST_WORDS_SECONDS)
+    stop_metrics()
     log.info("stop     containers go on running")
 
 
 class Device:
     """What the two loops share: what Git said last, and the bells by which they wake each other."""
 
-    def __init__(self, reconciler: Reconciler, pulls: Pulls, bell: Bell, git_bell: Bell, systemd: Systemd) -> None:
+    def __init__(  # all that a pass may wake or be told to
+        self, reconciler: Reconciler, pulls: Pulls, bell: Bell, git_bell: Bell, systemd: Systemd, metrics: Metrics
+    ) -> None:
         self._reconciler, self._pulls, self._bell, self._git_bell = reconciler, pulls, bell, git_bell
-        self._systemd = systemd
+        self._systemd, self._metrics = systemd, metrics
         # At boot, what was trusted before: with no network, it must do.
         self._known = reconciler.recall()
         self._was_cut_off = False
@@ -74,6 +80,7 @@ class Device:
         if self._was_cut_off and not is_cut_off:
             self._pulls.hurry()
         self._was_cut_off = is_cut_off
+        self._metrics.note_git(answered=not is_cut_off)
         self._bell.ring()
         self.send()
 
@@ -99,7 +106,9 @@ class Device:
         return result.steps
 
     def _converge(self, known: Known, *, is_full: bool) -> Result:
+        began = time.time()
         result = self._reconciler.converge(known, is_full=is_full)
+        self._metrics.note_pass(result.report, began, len(result.steps), len(result.errors))
         self._git_bell.ring_for_change()
         self._systemd.status(f"{result.report.phase} at {result.report.revisions.trusted or 'nothing yet'}")
         return result
