@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.agent.build import load_identity
 from reconciler.agent.config import TRANSPORTS, Config, load_config
-from reconciler.agent.files import write_atomically
+from reconciler.agent.files import failing_clearly, write_atomically
 from reconciler.agent.machine import look_at_machine
 from reconciler.errors import ConfigError, ReconcilerError
 from reconciler.manifests import to_yaml
@@ -25,11 +25,12 @@ _NOT_OF_A_NAME = re.compile(r"[^a-z0-9-]+")
 def enroll(options: argparse.Namespace) -> int:
     """Write settings and key where there are none, and push a request that the key signs. Raises ReconcilerError."""
     if not options.config.exists():
-        _write_settings(options)
-    elif options.remote or options.name:
-        advice = "change them there, or move them away"
-        raise ConfigError("there are settings already", where=str(options.config), advice=advice)
+        with failing_clearly(options.config):
+            _write_settings(options)
     config = load_config(options.config)
+    _check_settings(config, options)
+    with failing_clearly(config.state):
+        config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not config.identity.exists():
         _make_key(config)
     signer = load_identity(config.identity)
@@ -63,6 +64,29 @@ def _make_key(config: Config) -> None:
         write_new_key(config.identity, config.device)
     except SignatureError as error:
         raise ConfigError(f"the key cannot be made: {error}", where=str(config.identity)) from error
+
+
+def _check_settings(config: Config, options: argparse.Namespace) -> None:
+    """What somebody says must be what stands there. Raises ConfigError."""
+    remote, trust = config.remote, config.trust
+    said = {
+        "--name": (options.name, config.device),
+        "--remote": (options.remote, remote.url),
+        "--signers": (options.signers, trust.allowed_signers),
+        "--anchor": (options.anchor, trust.anchor),
+        "--token-file": (options.token_file, remote.token_file),
+        "--ca-file": (options.ca_file, remote.ca_file),
+        "--key-file": (options.key_file, remote.key_file),
+        "--known-hosts-file": (options.known_hosts_file, remote.known_hosts),
+        "--state": (options.state, config.state),
+        "--transport": (options.transport, config.status.transport),
+    }
+    for option, (given, there) in said.items():
+        wanted = given.resolve() if isinstance(given, Path) else given
+        stands = there.resolve() if isinstance(there, Path) else there
+        if wanted and wanted != stands:
+            what = f"there are settings already, and they say {stands or 'nothing'} for `{option}`"
+            raise ConfigError(what, where=str(options.config), advice="change them there, or leave the option out")
 
 
 def _write_settings(options: argparse.Namespace) -> None:

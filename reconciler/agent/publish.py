@@ -14,6 +14,9 @@ from reconciler.repository import Author, ReportRef, StatusBranch
 from reconciler.terminal import printable
 from signing import Signer, sign_commit
 
+# The steps stand in the report as well; a collector takes no commit of over 64 KiB.
+_MOST_WORDS = 16 * 1024
+
 
 class Publisher:
     """One device's way to be heard. Who found something out records it; who talks to Git sends it."""
@@ -110,7 +113,8 @@ def _message(report: Report) -> str:
     told = "".join(f", {c.type}={c.status} {c.reason}" for c in wrong)
     body = [*(f"{c.type}={c.status} {c.reason}: {c.message}".rstrip(": ") for c in wrong), *report.steps]
     lines = [f"{report.device}: {report.phase} at {at}{told}", *([""] if body else []), *body]
-    return "\n".join(printable(line) for line in lines)
+    told = "\n".join(printable(line) for line in lines)
+    return told if len(told) <= _MOST_WORDS else f"{told[:_MOST_WORDS]}..."
 
 
 def _is_bad(kind: str, status: str) -> bool:

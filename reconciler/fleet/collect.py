@@ -1,55 +1,43 @@
-"""What a collector makes of what lies on the devices' own refs: reports for the branch, and refusals to tell."""
+"""What a collector makes of what lies on the devices' own refs: reports for the branch, and refusals to tell. Pure."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from reconciler.fleet.status import DeviceStatus, judge_one
 from reconciler.manifests import FleetFiles, Tree
 from reconciler.model.codec import canonical, from_json
-from reconciler.repository import FoundReport, commit_path, read_small, report_path
+from reconciler.repository import FoundReport, commit_path, report_path
 
 REFUSED_PATH = "refused.json"
-# Strangers may make as many refs as the server lets them; nobody reads more names than these.
-_MOST_REFUSED = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A report that was not taken: which commit, as its ref named it, and why, for people."""
-
-    commit: str
-    why: str
+# Strangers may make as many refs as the server lets them; of these, some names are told.
+_MOST_REFUSED, _MOST_STRANGERS = 1000, 20
+_MOST_WORDS = 300
+_REASON = re.compile(rf"[A-Z_]{{4,40}}: .{{1,{_MOST_WORDS}}}")
 
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Those of a fleet, by device: what `refused.json` on the status branch holds."""
+    """What was not taken, by device, and why: what `refused.json` on the status branch holds.
 
-    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    A note for people that nobody signed; no collector obeys it.
+    """
+
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, content: bytes) -> "Refusals":
-        """Nothing, for what cannot be read: it is a note for people, and is written anew."""
+        """Nothing, for what cannot be read; without what does not read as a reason."""
         try:
-            return from_json(cls, content) if content else cls()
+            found = from_json(cls, content) if content else cls()
         except ValueError:
             return cls()
-
-    @property
-    def told(self) -> dict[str, str]:
-        """Why, by device."""
-        return {name: one.why for name, one in self.refused.items()}
+        return cls({name: why for name, why in found.refused.items() if _REASON.fullmatch(why)})
 
     def encode(self) -> bytes:
         """With the same bytes for the same refusals."""
         return canonical(self) + b"\n"
-
-
-def read_refusals(git_dir: Path, tip: str) -> Refusals:
-    """Those that stand on the branch at this commit; none, where it has none."""
-    return Refusals.parse(read_small(git_dir, tip, REFUSED_PATH)) if tip else Refusals()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,53 +53,56 @@ class Collected:
         return {**files, **{commit_path(name): one.raw_commit for name, one in self.taken.items()}}
 
 
-def to_fetch(
-    refs: Mapping[str, str], files: FleetFiles, known: Iterable[FoundReport], before: Refusals
-) -> dict[str, str]:
-    """Of the refs, by device, those whose commits were neither taken nor refused before, and whose devices may speak.
-
-    A stranger's ref is told and never fetched.
-    """
+def to_fetch(refs: Mapping[str, str], files: FleetFiles, known: Iterable[FoundReport]) -> dict[str, str]:
+    """Of the refs, by device, those whose commits are not on the branch. A stranger's is never fetched."""
     taken = {one.device: one.raw_commit for one in known}
-    wanted = {}
-    for device, commit in refs.items():
-        refused = before.refused.get(device)
-        is_new = commit != _id_of(taken.get(device, b""), len(commit)) and (refused is None or refused.commit != commit)
-        if is_new and device in files.device_paths:
-            wanted[device] = commit
-    return wanted
+    return {
+        device: commit
+        for device, commit in refs.items()
+        if device in files.device_paths and commit != _id_of(taken.get(device, b""), len(commit))
+    }
 
 
 def collect(
     refs: Mapping[str, str],
     files: FleetFiles,
     known: Iterable[FoundReport],
-    before: Refusals,
     found: Mapping[str, FoundReport | str],
 ) -> Collected:
     """Judge what was fetched: a report, or why there is none, by device."""
-    folded = {one.device: one for one in known}
+    there = {one.device: one for one in known}
     taken: dict[str, FoundReport] = {}
-    refused = {name: refusal for name, refusal in before.refused.items() if refs.get(name) == refusal.commit}
-    for device in refs.keys() - files.device_paths.keys():
-        refused[device] = Refusal(refs[device], "UNKNOWN_DEVICE: the fleet has no such device")
-    for device, one in found.items():
-        why = one if isinstance(one, str) else _why_not(device, files, one, folded.get(device))
+    refused: dict[str, str] = {}
+    for device, one in sorted(found.items()):
+        why = one if isinstance(one, str) else _why_not(device, files, one, there.get(device))
         if why:
-            refused[device] = Refusal(refs[device], why)
-        elif isinstance(one, FoundReport):
+            refused[device] = why[:_MOST_WORDS]
+        elif isinstance(one, FoundReport) and not _is_old_news(device, files, one, there.get(device)):
             taken[device] = one
-            refused.pop(device, None)
-    return Collected(taken, Refusals(dict(sorted(refused.items())[:_MOST_REFUSED])))
+    strangers = sorted(refs.keys() - files.device_paths.keys())[:_MOST_STRANGERS]
+    told = {name: "UNKNOWN_DEVICE: the fleet has no such device" for name in strangers}
+    return Collected(taken, Refusals({**told, **dict(list(refused.items())[:_MOST_REFUSED])}))
 
 
 def _why_not(device: str, files: FleetFiles, found: FoundReport, before: FoundReport | None) -> str:
-    """Why a report is not put onto the branch; empty when it is."""
+    """Why a report is refused; empty when it is not."""
     new = judge_one(device, files, found)
     if new.flag:
         return new.flag
-    old = judge_one(device, files, before)
-    return "" if _is_newer(new, old) else "REPLAYED: what it said later is on the branch already"
+    # What a device left on its ref before it wrote the branch by itself is no attack.
+    if before is None or not before.is_collected or before.raw_commit == found.raw_commit:
+        return ""
+    is_news = _is_newer(new, judge_one(device, files, before))
+    return "" if is_news else "REPLAYED: what it said later is on the branch already"
+
+
+def _is_old_news(device: str, files: FleetFiles, found: FoundReport, before: FoundReport | None) -> bool:
+    """Is it on the branch already, or older than what the device wrote there by itself?"""
+    if before is None:
+        return False
+    if before.raw_commit == found.raw_commit:
+        return True
+    return not _is_newer(judge_one(device, files, found), judge_one(device, files, before))
 
 
 def _is_newer(new: DeviceStatus, old: DeviceStatus) -> bool:

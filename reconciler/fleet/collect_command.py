@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import PushRejected, ReconcilerError, RemoteUnavailable, UnknownRevision
-from reconciler.fleet.collect import REFUSED_PATH, Collected, collect, read_refusals, to_fetch
+from reconciler.fleet.collect import REFUSED_PATH, Collected, Refusals, collect, to_fetch
 from reconciler.fleet.text import count
 from reconciler.manifests import FleetFiles
-from reconciler.repository import read_reports, write_files
+from reconciler.repository import read_reports, read_small, write_files
 from reconciler.repository.desk import Desk
 from reconciler.repository.report_refs import REPORTS
 from reconciler.terminal import Parser, printable, seconds
@@ -55,16 +55,18 @@ class Collector:
         files = FleetFiles(self._desk.revision(self._desk.fetch(self._branch))[1])
         # Devices push their own refs to where the branch is.
         there, status = self._desk.at(files.fleet.status_remote), files.fleet.status_branch
-        refs = REPORTS.list(there)
+        refs = REPORTS.named(there)
         tip = _tip(there, status)
-        known = read_reports(self._desk.git_dir, tip) if tip else []
+        known = read_reports(self._desk.git_dir, tip, files.device_paths) if tip else []
+        collected = collect(refs, files, known, REPORTS.fetch(there, to_fetch(refs, files, known)))
+        gone: set[str] = set()
+        if prune:
+            gone = {one.device for one in known} - files.device_paths.keys()
+            REPORTS.remove(there, files.device_paths)
         before = read_refusals(self._desk.git_dir, tip)
-        found = REPORTS.fetch(there, to_fetch(refs, files, known, before))
-        collected = collect(refs, files, known, before, found)
-        gone = {one.device for one in known} - files.device_paths.keys() if prune else set()
         if collected.taken or gone or collected.refusals != before:
             self._write(there, status, tip, collected, gone)
-        return Pass(tuple(sorted(collected.taken)), collected.refusals.told)
+        return Pass(tuple(sorted(collected.taken)), collected.refusals.refused)
 
     def _write(self, there: Desk, status: str, tip: str, collected: Collected, gone: Collection[str]) -> None:
         """One commit for all. Raises PushRejected when somebody else wrote the branch meanwhile."""
@@ -75,6 +77,11 @@ class Collector:
         without = [f"devices/{name}" for name in gone]
         commit = write_files(self._desk.git_dir, tip or None, files, message, self._desk.author(), without)
         there.push(status, commit)
+
+
+def read_refusals(git_dir: Path, tip: str) -> Refusals:
+    """Those that stand on the branch at this commit; none, where it has none."""
+    return Refusals.parse(read_small(git_dir, tip, REFUSED_PATH)) if tip else Refusals()
 
 
 def _tip(there: Desk, status: str) -> str:
@@ -98,7 +105,8 @@ def run(options: argparse.Namespace) -> int:
             _tell(collector.collect(prune=options.prune), options)
         except ReconcilerError as error:
             # A server that is away comes back; whoever watches sees it.
-            log.error("%s", printable(str(error)))
+            for line in str(error).splitlines():
+                log.error("%s", printable(line))
         time.sleep(max(0.0, options.every - (time.monotonic() - began)))
 
 
@@ -119,7 +127,7 @@ def configure(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--branch", default="main", help="which branch says who the devices are; default: main")
     parser.add_argument("--every", type=seconds, default=0.0, metavar="SECONDS", help="go on, a pass each so often")
     parser.add_argument(
-        "--prune", action="store_true", help="remove reports of devices that the fleet has not any more"
+        "--prune", action="store_true", help="remove what is there of devices that the fleet has not any more"
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)

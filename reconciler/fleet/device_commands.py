@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from signing import sign_commit
 
 # Anybody who may push may ask; nobody reads more than so many.
 _MOST = 1000
+_NOT_RETIRED = re.compile(r"^( +retired: *)false(?= *(?:#.*)?$)", re.MULTILINE)
 _DESCRIPTION = """\
 A device asks to join with `reconciler enroll`, by a signed request on a ref of its own.
 
@@ -85,9 +87,9 @@ def approve(options: argparse.Namespace) -> int:
 def deny(options: argparse.Namespace) -> int:
     """Remove a request."""
     desk = Desk(options.folder)
-    if options.device not in ENROLLMENTS.list(desk):
+    if options.device not in ENROLLMENTS.named(desk):
         raise UnknownDevice(f"`{options.device}` does not ask to join", advice="see `fleet device list`")
-    desk.remove_ref(f"{ENROLLMENTS.under}/{options.device}")
+    desk.remove_refs([f"{ENROLLMENTS.under}/{options.device}"])
     print(f"the request of {options.device} is removed; it may ask again as long as it may push")
     return 0
 
@@ -114,6 +116,8 @@ def retire(options: argparse.Namespace) -> int:
 
 def _retired(text: str, path: str) -> str:
     """The file with one line more, and every other byte as it was."""
+    if _NOT_RETIRED.search(text):
+        return _NOT_RETIRED.sub(r"\1true", text)
     lines = text.splitlines(keepends=True)
     at = [number for number, line in enumerate(lines) if line.rstrip() == "spec:"]
     below = lines[at[0] + 1] if len(at) == 1 and at[0] + 1 < len(lines) else ""
@@ -130,13 +134,13 @@ def _fleet(desk: Desk, options: argparse.Namespace) -> tuple[str, FleetFiles, Tr
 
 
 def _requests(desk: Desk, files: FleetFiles) -> list[Request]:
-    refs = dict(sorted(ENROLLMENTS.list(desk).items())[:_MOST])
+    refs = dict(sorted(ENROLLMENTS.named(desk).items())[:_MOST])
     return judge_requests(files, ENROLLMENTS.fetch(desk, refs))
 
 
 def _request(desk: Desk, files: FleetFiles, options: argparse.Namespace) -> Request:
     """The request of one device, if its key is the one that somebody read on the device."""
-    refs = ENROLLMENTS.list(desk)
+    refs = ENROLLMENTS.named(desk)
     if options.device not in refs:
         raise UnknownDevice(f"`{options.device}` does not ask to join", advice="see `fleet device list`")
     wanted = {options.device: refs[options.device]}
@@ -155,7 +159,7 @@ def _request(desk: Desk, files: FleetFiles, options: argparse.Namespace) -> Requ
 def _offer(desk: Desk, branch: str, base: str, files: Tree, message: str, options: argparse.Namespace) -> None:
     """A commit on a branch of its own at the remote. Raises GitError when there is such a branch."""
     try:
-        desk.fetch(branch)
+        desk.resolve(desk.fetch(branch))
     except UnknownRevision:
         prefixed = {f"{desk.prefix()}{path}": content for path, content in files.items()}
         commit = write_files(desk.git_dir, base, prefixed, message, desk.author(), (), _signs(desk, options))

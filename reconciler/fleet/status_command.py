@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reconciler.errors import ManifestError, ReconcilerError, UnknownRevision
 from reconciler.fleet import status as reported
-from reconciler.fleet.collect import read_refusals
+from reconciler.fleet.collect_command import read_refusals
 from reconciler.manifests import FleetFiles
 from reconciler.model.codec import to_plain
 from reconciler.repository import read_carried, read_reports
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, sleep: Callable[[float], None] = time.sleep
             told = _told(_look(options), options)
         except ReconcilerError as error:
             # A server that is away comes back.
-            told = printable(str(error))
+            told = "\n".join(map(printable, str(error).splitlines()))
         print(f"{_ANEW if sys.stdout.isatty() else ''}{told}", flush=True)
         sleep(options.watch)
 
@@ -46,7 +46,8 @@ def _look(options: argparse.Namespace) -> list[reported.DeviceStatus]:
     try:
         reports = desk.at(files.fleet.status_remote)
         tip = desk.resolve(reports.remote_ref(branch) if options.no_fetch else reports.fetch(branch))
-        found, refused = read_reports(desk.git_dir, tip), read_refusals(desk.git_dir, tip).told
+        found = read_reports(desk.git_dir, tip, files.device_paths)
+        refused = read_refusals(desk.git_dir, tip).refused
     except UnknownRevision:
         found, refused = [], {}  # no device has reported yet, and each is shown as silent
     for bundle in options.bundle:

@@ -17,6 +17,8 @@ Value = TypeVar("Value")
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
 
+# What other programs hold in 64 bits (RFC 8259, section 6, speaks of interoperability).
+_MOST = 2**63 - 1
 # Most values are one of these, which needs no further question.
 _SCALARS = {type(None), bool, int, float, str}
 # Made once: a new encoder for each value would take most of the time.
@@ -125,6 +127,8 @@ def _read_scalar(kind: type, plain: object, at: str) -> object:
         return base64.b64decode(_expect(str, plain, at), validate=True)
     if issubclass(kind, Enum):
         return kind(plain)
+    if type(plain) is int and not -_MOST <= plain <= _MOST:
+        raise ValueError(f"{at}: a number with too many digits")
     if kind is float and type(plain) is int:
         return float(plain)
     return _expect(kind, plain, at)

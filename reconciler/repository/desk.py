@@ -14,11 +14,13 @@ from reconciler.errors import GitError, PushRejected, RemoteUnavailable, Unknown
 from reconciler.manifests import Tree
 from reconciler.repository.blame import Blames
 from reconciler.repository.commits import Author
-from reconciler.repository.git import Git, complaint
+from reconciler.repository.git import MAX_MEMORY, Git, complaint, went_elsewhere
 from reconciler.repository.objects import MAX_FILE_BYTES, check_path, read_tree, resolve
 
 # What git says of a push on top of something that is not the newest.
 _BEHIND = ("non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref")
+# Refs that one call names.
+_AT_ONCE = 200
 _FOLDERS = ("apps", "layers", "devices", "trust", "rollouts", "requests")
 
 
@@ -133,8 +135,13 @@ class Desk:
             told = str(self._repository.git.ls_remote("--quiet", remote.name, f"{under}/*"))
         except git.GitCommandError as error:
             raise RemoteUnavailable(f"no answer: {complaint(str(error.stderr).encode())}", where=remote.url) from error
-        lines = (line.split("\t", 1) for line in told.splitlines() if "\t" in line)
-        return {name.removeprefix(f"{under}/"): object_id for object_id, name in lines}
+        # Other characters that end a line may be part of a name, and the pattern means the ends of names.
+        lines = (line.split("\t", 1) for line in told.split("\n") if "\t" in line)
+        return {
+            name.removeprefix(f"{under}/"): object_id
+            for object_id, name in lines
+            if name.startswith(f"{under}/") and not name.endswith("^{}")
+        }
 
     def fetch_into(self, store: Path, refspecs: Sequence[str], most: int) -> None:
         """Fetch into another store by the settings of the clone, the newest commits alone, `most` bytes at once.
@@ -142,10 +149,12 @@ class Desk:
         So nothing that a stranger pushed gets into the clone. Raises RemoteUnavailable.
         """
         remote = self._remote
-        settings = ("-c", f"include.path={self.git_dir / 'config'}", "-c", "fetch.fsckObjects=true")
-        flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--depth=1")
-        limited = ("/bin/sh", "-c", f'ulimit -f {most // 512} && exec "$@"', "sh")
-        command = [*limited, "git", f"--git-dir={store}", *settings, "fetch", *flags, remote.name, *refspecs]
+        options = {"include.path": self.git_dir / "config", "fetch.fsckObjects": "true", "core.bigFileThreshold": "1m"}
+        settings = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
+        # By the address, because a partial clone has a filter by the remote's name.
+        flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--depth=1", "--no-filter")
+        limited = ("/bin/sh", "-c", f'ulimit -d {MAX_MEMORY // 1024} && ulimit -f {most // 512} && exec "$@"', "sh")
+        command = [*limited, "git", f"--git-dir={store}", *settings, "fetch", *flags, remote.url, *refspecs]
         try:
             self._repository.git.execute(command)
         except git.GitCommandError as error:
@@ -169,29 +178,37 @@ class Desk:
         return remote
 
     def push(self, branch: str, commit: str = "") -> None:
-        """Push a branch of the clone, or a commit as that branch, to the remote, if there is one.
+        """Push a branch of the clone, or a commit as that branch, to the remote; without one, the branch is here.
 
         Raises PushRejected, RemoteUnavailable.
         """
         remote = self._remote_or_none
         if remote is None:
+            if commit:
+                Git(self.git_dir).run("update-ref", f"refs/heads/{branch}", commit)
             return
         try:
-            self._repository.git.push("--quiet", remote.name, f"{commit or f'refs/heads/{branch}'}:refs/heads/{branch}")
+            refspec = f"{commit or f'refs/heads/{branch}'}:refs/heads/{branch}"
+            told = str(self._repository.git.push("--porcelain", "--no-progress", remote.name, refspec))
         except git.GitCommandError as error:
-            told = complaint(str(error.stderr).encode())
-            if any(word in str(error.stderr) for word in _BEHIND):
+            told = f"{error.stdout}\n{error.stderr}"
+            if any(word in told for word in _BEHIND):
                 raise PushRejected("somebody else pushed first", where=remote.url) from error
-            raise RemoteUnavailable(f"cannot push `{branch}`: {told}", where=remote.url) from error
+            raise RemoteUnavailable(f"cannot push `{branch}`: {complaint(told.encode())}", where=remote.url) from error
+        if other := went_elsewhere(told, f"refs/heads/{branch}"):
+            what = f"somebody made `{other}`, which stands in the way of `refs/heads/{branch}`"
+            raise RemoteUnavailable(what, where=remote.url, advice="remove it on the server")
 
-    def remove_ref(self, name: str) -> None:
-        """Remove a ref of the remote. Raises RemoteUnavailable."""
+    def remove_refs(self, names: Sequence[str]) -> None:
+        """Remove refs of the remote. Raises RemoteUnavailable."""
         remote = self._remote
         try:
-            self._repository.git.push("--quiet", remote.name, f":{name}")
+            for start in range(0, len(names), _AT_ONCE):
+                part = names[start : start + _AT_ONCE]
+                self._repository.git.push("--quiet", remote.name, *(f":{name}" for name in part))
         except git.GitCommandError as error:
             told = complaint(str(error.stderr).encode())
-            raise RemoteUnavailable(f"cannot remove `{name}`: {told}", where=remote.url) from error
+            raise RemoteUnavailable(f"cannot remove refs: {told}", where=remote.url) from error
 
     def is_pushed(self, commit: str) -> bool:
         """Has the remote this commit, as far as the clone knows? Yes, where there is no remote."""

@@ -5,12 +5,13 @@ collector put the report there, with the very bytes of the device's commit besid
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler.model import MAX_REPORT_BYTES
+from reconciler.model.names import is_dns_label
 from reconciler.repository.bundle import check_header, fetch_bundle
 from reconciler.repository.git import Git, init_bare
 from reconciler.repository.objects import MAX_FILE_BYTES, list_paths, resolve, small_objects
@@ -20,7 +21,7 @@ MAX_CARRIED = 1024 * 1024
 # Contents of a history that are held in memory at once.
 _AT_ONCE = 500
 # A commit of one device says its report's steps in words, and bears one signature.
-MAX_COMMIT_BYTES = 256 * 1024
+MAX_COMMIT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class FoundReport:
     commit: str
     raw_commit: bytes
     touched: tuple[str, ...]
+    # A collector put it there, with the commit beside it.
+    is_collected: bool = False
 
 
 def report_path(device: str) -> str:
@@ -52,7 +55,7 @@ def commit_path(device: str) -> str:
 def device_of(path: str) -> str:
     """Whose report a path is; empty for any other path."""
     parts = path.split("/")
-    return parts[1] if len(parts) == 3 and path == report_path(parts[1]) else ""
+    return parts[1] if len(parts) == 3 and path == report_path(parts[1]) and is_dns_label(parts[1]) else ""
 
 
 def collected(device: str, content: bytes, commit: str, raw_commit: bytes, path: str = "") -> FoundReport | None:
@@ -60,7 +63,7 @@ def collected(device: str, content: bytes, commit: str, raw_commit: bytes, path:
     path = path or report_path(device)
     if raw_commit.partition(b"\n")[0] not in _tree_lines(path, content):
         return None
-    return FoundReport(device, content, commit, raw_commit, (path,))
+    return FoundReport(device, content, commit, raw_commit, (path,), is_collected=True)
 
 
 def _tree_lines(path: str, content: bytes) -> Iterator[bytes]:
@@ -77,12 +80,17 @@ def _object(algorithm: str, kind: bytes, content: bytes) -> bytes:
     return hashlib.new(algorithm, b"%s %d\0%s" % (kind, len(content), content), usedforsecurity=False).digest()
 
 
-def read_reports(git_dir: Path, revision: str) -> list[FoundReport]:
-    """The newest report of each device on the branch, by name. Oversized ones come back empty."""
+def read_reports(git_dir: Path, revision: str, known: Container[str] | None = None) -> list[FoundReport]:
+    """The newest report of each device on the branch, by name. Oversized ones come back empty.
+
+    So do those of others than the known devices: what strangers put there is not read.
+    """
     git = Git(git_dir)
     tip = resolve(git, revision)
     paths = list_paths(git, tip)
-    names = sorted(filter(None, map(device_of, paths)))
+    there = sorted(filter(None, map(device_of, paths)))
+    names = [name for name in there if known is None or name in known]
+    strangers = [FoundReport(name, b"", tip, b"", ()) for name in there if known is not None and name not in known]
     beside = {name for name in names if commit_path(name) in paths}
     contents = small_objects(git, [f"{tip}:{report_path(name)}" for name in names], MAX_REPORT_BYTES)
     raws = small_objects(git, [f"{tip}:{commit_path(name)}" for name in names if name in beside], MAX_COMMIT_BYTES)
@@ -91,7 +99,7 @@ def read_reports(git_dir: Path, revision: str) -> list[FoundReport]:
         collected(name, content, tip, commits.get(name, b"")) for name, content in zip(names, contents, strict=True)
     ]
     own = {name: content for name, content, one in zip(names, contents, found, strict=True) if one is None}
-    return sorted([*filter(None, found), *_written_here(git, tip, own)], key=lambda one: one.device)
+    return sorted([*filter(None, found), *_written_here(git, tip, own), *strangers], key=lambda one: one.device)
 
 
 def _written_here(git: Git, tip: str, contents: dict[str, bytes]) -> Iterator[FoundReport]:

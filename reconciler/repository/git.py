@@ -22,7 +22,7 @@ _MAX_MESSAGE = 500
 _MAX_COMPLAINT = 64 * 1024
 _SSH_SAYS = re.compile("Host key verification failed|Permission denied \\(")
 # An advertisement of refs that never ends would fill the memory; 100,000 refs need a tenth (setrlimit(2), DATA).
-_MAX_MEMORY = 384 * 1024 * 1024
+MAX_MEMORY = 384 * 1024 * 1024
 
 _OPTIONS = {
     "protocol.allow": "never",
@@ -130,7 +130,7 @@ class Git:
 
     def _limit(self) -> list[str]:
         """The shell sets the limits before git begins; their units are KiB and 512 bytes (ulimit of POSIX and dash)."""
-        limits = f"ulimit -d {_MAX_MEMORY // 1024}"
+        limits = f"ulimit -d {MAX_MEMORY // 1024}"
         if self.max_file is not None:
             limits += f" && ulimit -f {self.max_file // 512}"
         return ["/bin/sh", "-c", f'{limits} && exec "$@"', "sh"]
@@ -174,9 +174,19 @@ def set_aside(git_dir: Path) -> None:
         git_dir.rename(damaged)
 
 
+def went_elsewhere(told: str, ref: str) -> str:
+    """Which other ref a push changed, by what `git push --porcelain` told; empty, when it was this one.
+
+    git looks the target up by the rules of gitrevisions(7): where somebody made `refs/heads/refs/reports/x`, that is
+    what `COMMIT:refs/reports/x` may change.
+    """
+    pushed = [line.split("\t")[1].partition(":")[2] for line in told.splitlines() if line.count("\t") == 2]
+    return next((repr(name)[1:-1] for name in pushed if name != ref), "")
+
+
 def complaint(err: bytes) -> str:
     """The line in which git says why, without control characters."""
-    lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = [line.replace("\t", " ").strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
     # Over SSH git only says that it could not read; ssh says why.
     of_ssh = [line for line in lines if _SSH_SAYS.search(line)]
     of_git = [line for line in lines if line.startswith(("fatal:", "error:", "!"))]

@@ -108,9 +108,23 @@ class Mirror(Store):
         return code == 0 and not out
 
     def _is_damaged(self) -> bool:
-        """Can something that refs lead to not be read? Words of the server's prove nothing: it would have us forget."""
+        """Can something that refs lead to not be read? Words of the server's prove nothing: it would have us forget.
+
+        Nor may anything be empty that no ref leads to: git stumbles over it when it comes again.
+        """
+        if any(path.stat().st_size == 0 for path in self._git_dir.glob("objects/??/*")):
+            return True
         code, _, _ = Git(self._git_dir).attempt("rev-list", "--objects", "--quiet", "--all")
         return code != 0
+
+    def change_format(self) -> bool:
+        """Make the store anew in the other object format, as a server demands; False, when it holds something."""
+        if not self._is_empty():
+            return False
+        other = "sha1" if self._format() == "sha256" else "sha256"
+        set_aside(self._git_dir)
+        init_bare(self._git_dir, other)
+        return True
 
     def pin(self, commit: str) -> None:
         """Keep a commit in the store, wherever the branch goes."""

@@ -3,13 +3,14 @@
 Needs GitPython, which devices do not have.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler.errors import RemoteUnavailable
 from reconciler.model import MAX_REPORT_BYTES
+from reconciler.model.names import is_dns_label
 from reconciler.repository.desk import Desk
 from reconciler.repository.found_reports import (
     MAX_COMMIT_BYTES,
@@ -35,9 +36,15 @@ class OwnRefs:
     under: str
     path_of: Callable[[str], str]
 
-    def list(self, desk: Desk) -> dict[str, str]:
-        """What each of them names now, by device. Raises RemoteUnavailable."""
-        return desk.list_refs(self.under)
+    def named(self, desk: Desk) -> dict[str, str]:
+        """What each of them names now, by device; names that no device has are left out. Raises RemoteUnavailable."""
+        return {name: commit for name, commit in desk.list_refs(self.under).items() if is_dns_label(name)}
+
+    def remove(self, desk: Desk, kept: Container[str]) -> list[str]:
+        """Remove all but those of these devices, whatever their names; which these were. Raises RemoteUnavailable."""
+        gone = sorted(name for name in desk.list_refs(self.under) if name not in kept)
+        desk.remove_refs([f"{self.under}/{name}" for name in gone])
+        return gone
 
     def fetch(self, desk: Desk, wanted: Mapping[str, str]) -> dict[str, FoundReport | str]:
         """The file on each of these refs, not yet believed, or why there is none. Raises RemoteUnavailable.

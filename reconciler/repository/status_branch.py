@@ -9,9 +9,8 @@ from reconciler.errors import PushRejected, RemoteUnavailable, UnknownRevision
 from reconciler.repository.bundle import create_bundle
 from reconciler.repository.commits import Author, Sign, commit_files
 from reconciler.repository.found_reports import report_path
-from reconciler.repository.git import Git, complaint, init_bare
-from reconciler.repository.mirror import fetch, fetching
-from reconciler.repository.objects import resolve
+from reconciler.repository.git import Git, complaint, init_bare, went_elsewhere
+from reconciler.repository.mirror import Mirror
 from reconciler.repository.remote import Remote, check_branch
 
 # Devices that report in the same second race for the branch; the next pass tries again anyway.
@@ -31,20 +30,25 @@ class StatusBranch:
 
     def __init__(self, git_dir: Path, remote: Remote, branch: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._git_dir, self._remote, self._branch, self._sleep = git_dir, remote, check_branch(branch), sleep
-        self._ref = f"refs/reconciler/reports/{branch}"
+        # Which makes a damaged store anew, finds the server's object format, and packs what piles up.
+        self._mirror = Mirror(git_dir, remote, branch)
 
     def append(self, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
         """Commit this report on top of the branch and push it; the commit's id. Raises RemoteUnavailable."""
-        init_bare(self._git_dir)
         for attempt in range(ATTEMPTS):
-            files = {report_path(device): content}
-            commit = commit_files(Git(self._git_dir), self._tip(), files, message, author, sign)
+            files, tip = {report_path(device): content}, self._tip()
+            commit = commit_files(Git(self._git_dir), tip, files, message, author, sign)
             try:
-                _push(self._git_dir, self._remote, f"{commit}:refs/heads/{self._branch}")
+                _push(self._git_dir, self._remote, commit, f"refs/heads/{self._branch}")
             except PushRejected:
                 # A share of a second that grows, and differs between devices because their reports do.
                 self._sleep((int(commit[:4], 16) / 0xFFFF) * 0.2 * 2**attempt)
                 continue
+            except _OtherFormat:
+                if not self._mirror.change_format():
+                    raise
+                continue
+            self._mirror.tidy()
             return commit
         raise RemoteUnavailable(
             f"lost the race for branch `{self._branch}` {ATTEMPTS} times",
@@ -60,10 +64,9 @@ class StatusBranch:
 
     def _tip(self) -> str | None:
         try:
-            fetch(fetching(self._git_dir, self._remote), self._remote, {self._branch: self._ref})
+            return self._mirror.fetch().commit
         except UnknownRevision:
             return None
-        return resolve(Git(self._git_dir), self._ref)
 
 
 class OwnRef:
@@ -94,7 +97,7 @@ class OwnRef:
         self, object_format: str, ref: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign
     ) -> str:
         commit = self.commit(object_format, files, message, author, sign)
-        _push(self._git_dir, self._remote, f"+{commit}:{ref}")
+        _push(self._git_dir, self._remote, commit, ref, force=True)
         return commit
 
 
@@ -119,12 +122,18 @@ def _bundle(git_dir: Path, bundle: Path, branch: str, commit: str) -> None:
     create_bundle(git_dir, bundle, {f"refs/heads/{branch}": commit}, (), object_format)
 
 
-def _push(git_dir: Path, remote: Remote, refspec: str) -> None:
+def _push(git_dir: Path, remote: Remote, commit: str, ref: str, *, force: bool = False) -> None:
     git = Git(git_dir, remote.options())
-    code, _, err = git.attempt("push", "--quiet", "--no-verify", "--end-of-options", remote.url, refspec)
+    refspec = f"{'+' if force else ''}{commit}:{ref}"
+    flags = ("--porcelain", "--no-progress", "--no-verify", "--end-of-options")
+    code, out, err = git.attempt("push", *flags, remote.url, refspec)
+    if other := went_elsewhere(out.decode("utf-8", "replace"), ref):
+        what = f"somebody made `{other}`, which stands in the way of `{ref}`"
+        raise RemoteUnavailable(what, where=remote.url, advice="remove it on the server")
     if code == 0:
         return
-    if any(word in err for word in _LOST_RACE):
+    # Whoever replaces a ref of his own lost no race: something else stands in the way.
+    if not force and any(word in out + err for word in _LOST_RACE):
         raise PushRejected("somebody else pushed first", where=remote.url)
     kind = _OtherFormat if _OTHER_FORMAT in err else RemoteUnavailable
-    raise kind(f"cannot push: {complaint(err)}", where=remote.url, advice="it is kept, and tried again")
+    raise kind(f"cannot push: {complaint(out + err)}", where=remote.url, advice="it is kept, and tried again")

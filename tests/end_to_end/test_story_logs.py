@@ -16,9 +16,9 @@ SERVE = "exec httpd -f -p 8080 -h /www"
 
 
 def talks(story: Story, app: str, *words: str) -> None:
-    """An app that writes a line each, one of them without an end, and goes on serving."""
+    """An app that writes a line each, to one stream and the other, and goes on serving."""
     said = "; ".join(f"echo {word}" for word in words)
-    story.app(app, "one", command=["sh", "-c", f"{said}; printf unended >&2; {SERVE}"], stop_signal="SIGKILL")
+    story.app(app, "one", command=["sh", "-c", f"{said}; echo error >&2; {SERVE}"], stop_signal="SIGKILL")
 
 
 def logs(story: Story, *arguments: str, code: int = 0) -> list[tuple[str, str]]:
@@ -35,7 +35,7 @@ def test_logs_of_all_of_one_and_of_the_newest_lines(story: Story) -> None:
     story.push("Two apps that talk")
     story.converge()
     assert set(logs(story)) == {
-        ("web", "one"), ("web", "two"), ("web", "unended"), ("shop", "three"), ("shop", "unended"),
+        ("web", "one"), ("web", "two"), ("web", "error"), ("shop", "three"), ("shop", "error"),
     }  # fmt: skip
     web = story.app_name("web")
     assert logs(story, web)[:2] == [("web", "one"), ("web", "two")]
@@ -48,14 +48,20 @@ def test_logs_of_all_of_one_and_of_the_newest_lines(story: Story) -> None:
 
 
 def test_following_goes_on_until_the_container_ends(story: Story) -> None:
-    story.app("web", "one", command=["sh", "-c", "echo begins; while true; do sleep 0.2; echo again; done"])
+    story.app(
+        "web",
+        "one",
+        command=["sh", "-c", "echo begins; while true; do sleep 0.2; echo again; done"],
+        healthcheck={"disable": True},
+        stop_signal="SIGKILL",
+    )
     story.push("An app that goes on talking")
     story.converge()
     command = story.device.command("logs", "-f", "-n", "1")
     path = story.folder / "followed"
     with path.open("wb") as out, subprocess.Popen(command, cwd=ROOT, stdout=out, stdin=subprocess.DEVNULL) as process:
         wait_until(lambda: path.read_text().count("again") >= 3, 30, "three lines more")
-        story.container("web").kill()
+        story.container("web").stop(timeout=1)
         assert process.wait(30) == 0
 
 

@@ -10,6 +10,8 @@ from written_branch import NOW, WrittenBranch, path_of, report
 
 from lab.git_server import GitServer
 from lab.operator import Operator
+from reconciler.errors import RemoteUnavailable
+from reconciler.fleet.collect_command import Collector
 from reconciler.repository import Author, FoundReport, Remote, ReportRef, StatusBranch
 from reconciler.repository.desk import Desk
 from reconciler.repository.report_refs import OwnRefs
@@ -300,3 +302,166 @@ def test_reports_may_lie_in_another_repository(site: Site) -> None:
     assert len(site.desk.fleet("history", "d1", "-o", "json").json) == 1
     refs = site.git("--git-dir", str(site.server.path("fleet")), "for-each-ref", "--format=%(refname)").split()
     assert refs == ["refs/heads/main"]
+
+
+def hostile_ref(site: Site, name: bytes, commit: str = "") -> None:
+    """Somebody who may push makes a ref of any name."""
+    commit = commit or site.desk.git("rev-parse", "HEAD").strip()
+    command = [b"git", b"--git-dir", str(site.server.path("fleet")).encode(), b"update-ref", name, commit.encode()]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "refs/reports/d1\u2028x".encode(), "refs/reports/d1\u0085x".encode(), b"refs/reports/d1\xff",
+        b"refs/reports/D1", b"refs/reports/-d1",
+    ],
+)  # fmt: skip
+def test_a_name_that_looks_like_a_device_s_silences_nobody(site: Site, name: bytes) -> None:
+    hostile_ref(site, name)
+    site.say("d1", 1)
+    assert site.collect() == {"taken": ["d1"], "refused": {}}
+    site.say("d1", 2, phase="Failed")
+    assert site.collect() == {"taken": ["d1"], "refused": {}}
+    assert site.status()["d1"]["phase"] == "Failed"
+
+
+@pytest.mark.parametrize("folder", ["refs/heads", "refs/tags"])
+def test_a_ref_that_git_takes_for_a_device_s_is_found_out(site: Site, folder: str) -> None:
+    """Whoever pushes `refs/reports/d1` changes `refs/heads/refs/reports/d1`, where somebody made that (git-push(1))."""
+    other = f"{folder}/refs/reports/d1"
+    hostile_ref(site, other.encode())
+    with pytest.raises(RemoteUnavailable, match=f"somebody made `{other}`"):
+        site.say("d1")
+    assert site.collect() == {"taken": [], "refused": {}}
+    site.git("--git-dir", str(site.server.path("fleet")), "update-ref", "-d", other)
+    site.say("d1")
+    assert site.collect()["taken"] == ["d1"]
+
+
+def test_a_ref_below_a_device_s_name_is_told_by_the_device_and_removed_by_prune(site: Site) -> None:
+    hostile_ref(site, b"refs/reports/d1/x")
+    with pytest.raises(RemoteUnavailable, match="refs/reports/d1"):
+        site.say("d1")
+    site.collect("--prune")
+    site.say("d1")
+    assert site.collect()["taken"] == ["d1"]
+
+
+def test_prune_removes_refs_of_devices_that_are_gone(site: Site) -> None:
+    site.say("d9")
+    site.say("d1")
+    assert list(site.collect("--prune")["refused"]) == ["d9"]
+    assert site.collect() == {"taken": [], "refused": {}}
+    assert "d9" not in site.status()
+
+
+@pytest.mark.parametrize("field", ["heartbeat_seconds", "disk_free_bytes", "sequence"])
+def test_a_number_with_too_many_digits_ends_nothing(site: Site, field: str) -> None:
+    site.say("d1", **{field: 10**400}) if field != "sequence" else site.say("d1", 10**400)
+    site.say("d2")
+    done = site.collect()
+    assert done["taken"] == ["d2"] and "too many digits" in str(done["refused"])
+
+
+def test_trouble_that_passes_is_forgotten(site: Site) -> None:
+    """A device reports before it is in the fleet; nothing of that stays."""
+    site.say("d9")
+    site.say("d1")
+    assert list(site.collect()["refused"]) == ["d9"]
+    site.desk.lay({"devices/d9.yaml": device("d9", f"identity: {KEYS['d9'].public.line}")})
+    site.desk.owner.commit("d9 joins")
+    site.desk.owner.push()
+    assert site.collect() == {"taken": ["d9"], "refused": {}}
+
+
+def test_words_that_somebody_else_wrote_are_not_obeyed(site: Site) -> None:
+    commit = site.say("d1")
+    own = StatusBranch(site.folder / "own.git", Remote.parse(site.url), "status")
+    author = Author("d3", "d3@devices.invalid", NOW)
+    own.append("d3", report("d3"), "d3: one", author, lambda raw: sign_commit(raw, KEYS["d3"]))
+    work = site.folder / "forger"
+    site.git("clone", "--quiet", "--branch", "status", site.url, str(work))
+    (work / "refused.json").write_text(json.dumps({"refused": {"d1": commit, "d2": "all is well"}}))
+    identity = ("-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgSign=false")
+    site.git("-C", str(work), "add", ".")
+    site.git("-C", str(work), *identity, "commit", "--quiet", "-m", "words")
+    site.git("-C", str(work), "push", "--quiet")
+    assert "all is well" not in site.desk.fleet("status").out
+    assert site.collect() == {"taken": ["d1"], "refused": {}}
+
+
+def test_many_strangers_make_no_commit_each_pass_and_hide_nobody(site: Site) -> None:
+    for number in range(30):
+        hostile_ref(site, f"refs/reports/a{number}-{'x' * 50}".encode())
+    site.say("d1", key="d9")
+    refused = site.collect()["refused"]
+    assert "d1" in refused and len(refused) == 21
+    before = site.commits()
+    hostile_ref(site, b"refs/reports/a1-" + b"x" * 50, site.say("d2"))
+    site.collect()
+    site.collect()
+    assert len(site.commits()) == len(before) + 1, "d2's report, and nothing else"
+
+
+@pytest.mark.parametrize("name", ["devices/a\nb/status.json", "devices/a\u2028b/status.json", "devices/A/status.json"])
+def test_a_path_that_is_no_device_s_blinds_nobody(site: Site, name: str, tmp_path: Path) -> None:
+    site.say("d1")
+    site.collect()
+    bare = str(site.server.path("fleet"))
+    tip = site.commits()[0]
+    blob = site.git("--git-dir", bare, "rev-parse", f"{tip}:devices/d1/status.json")
+    folder = name.split("/")[1]
+
+    def made(listing: str) -> str:
+        done = subprocess.run(
+            ["git", "--git-dir", bare, "mktree", "-z"], input=listing.encode(), check=True, capture_output=True
+        )
+        return done.stdout.decode().strip()
+
+    odd = made(f"100644 blob {blob}\tstatus.json\0")
+    d1 = site.git("--git-dir", bare, "rev-parse", f"{tip}:devices/d1")
+    root = made(
+        f"040000 tree {made(f'040000 tree {odd}{chr(9)}{folder}{chr(0)}040000 tree {d1}{chr(9)}d1{chr(0)}')}\tdevices\0"
+    )
+    identity = ("-c", "user.name=x", "-c", "user.email=x@x")
+    commit = site.git("--git-dir", bare, *identity, "commit-tree", root, "-p", tip, "-m", "x")
+    site.git("--git-dir", bare, "update-ref", "refs/heads/status", commit)
+    assert site.status()["d1"]["phase"] == "Synced"
+    site.say("d2")
+    assert site.collect()["taken"] == ["d2"]
+
+
+def test_a_device_that_writes_the_branch_again_leaves_no_alarm(site: Site) -> None:
+    site.say("d1", 1)
+    site.collect()
+    own = StatusBranch(site.folder / "own.git", Remote.parse(site.url), "status")
+    author = Author("d1", "d1@devices.invalid", NOW + 5)
+    content = report("d1", sequence=2, phase="Failed")
+    own.append("d1", content, "d1: by itself", author, lambda raw: sign_commit(raw, KEYS["d1"]))
+    assert site.collect() == {"taken": [], "refused": {}}
+    assert site.status()["d1"]["phase"] == "Failed"
+
+
+def test_two_collectors_that_see_the_same_report_raise_no_alarm(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, turns = OwnRefs.fetch, iter(range(9))
+
+    def fetch(refs: OwnRefs, desk: Desk, wanted: dict[str, str]) -> dict[str, FoundReport | str]:
+        if next(turns) == 0:
+            assert Collector(site.desk.folder, "main").collect().taken == ("d1",)
+        return real(refs, desk, wanted)
+
+    monkeypatch.setattr(OwnRefs, "fetch", fetch)
+    site.say("d1")
+    assert site.collect()["refused"] == {}
+    assert len(site.commits()) == 1
+
+
+def test_a_collector_in_a_partial_clone_sees_reports_whole(site: Site, tmp_path: Path) -> None:
+    site.say("d1")
+    partial = tmp_path / "partial"
+    site.git("clone", "--quiet", "--filter=blob:none", site.url, str(partial))
+    for key, value in (("user.name", "CI"), ("user.email", "ci@acme.example")):
+        site.git("-C", str(partial), "config", key, value)
+    assert Collector(partial, "main").collect().taken == ("d1",)

@@ -207,8 +207,15 @@ def test_settings_and_key_that_are_there_are_kept(site: Site) -> None:
     again = site.reconciler("enroll", "-o", "json")
     assert (again.code, again.json["fingerprint"]) == (0, first)
     assert site.config.read_bytes() == before
-    other = site.reconciler("enroll", "--remote", "https://elsewhere.example/fleet.git")
-    assert (other.code, "there are settings already" in other.err) == (51, True)
+    assert site.enroll() == first, "by the same words"
+    for words in (
+        ("--remote", "https://elsewhere.example/fleet.git"),
+        ("--transport", "ref"),
+        ("--state", "/elsewhere"),
+    ):
+        other = site.reconciler("enroll", *words)
+        assert (other.code, "there are settings already, and they say" in other.err) == (51, True)
+    assert (site.etc / "state").stat().st_mode & 0o777 == 0o700
 
 
 def test_without_settings_it_says_what_it_needs(site: Site) -> None:
@@ -249,6 +256,54 @@ def test_a_retired_device_runs_nothing(site: Site) -> None:
     desk = Desk(site.desk.folder)
     desired = FleetFiles(desk.revision(desk.fetch("retire-d1"))[1]).render("d1").desired
     assert (desired.apps, desired.is_retired, desired.allow_empty) == ((), True, True)
+
+
+def test_a_device_that_said_it_stays_is_retired(site: Site) -> None:
+    text = device("d1", "retired: false   # for now\nvariables: {TITLE: x}")
+    site.desk.lay({"devices/d1.yaml": text})
+    site.desk.owner.commit("d1")
+    site.desk.owner.push()
+    assert site.desk.fleet("device", "retire", "d1").code == 0
+    assert site.file_of("retire-d1", "devices/d1.yaml") == text.replace("false", "true")
+
+
+def test_in_a_clone_without_a_remote_the_branch_is_here(site: Site) -> None:
+    site.desk.git("remote", "remove", "origin")
+    done = site.desk.fleet("device", "retire", "d1")
+    assert (done.code, done.err) == (0, "")
+    assert "retired: true" in site.desk.git("show", "retire-d1:devices/d1.yaml")
+    assert "there is a branch" in site.desk.fleet("device", "retire", "d1").err
+    assert site.desk.fleet("device", "list").code == 30
+
+
+def test_a_place_that_cannot_be_written_is_told(site: Site) -> None:
+    site.etc.write_text("a file where the folder should be")
+    answer = site.reconciler("enroll", "--remote", site.url, "--signers", str(site.signers))
+    assert answer.code in (50, 52)
+    assert "Traceback" not in answer.err
+
+
+def test_names_that_no_device_has_ask_for_nothing(site: Site) -> None:
+    site.enroll()
+    bare = site.server.path("fleet")
+    head = site.desk.git("rev-parse", "HEAD").strip()
+    for name in (
+        b"refs/enroll/x\xff",
+        "refs/enroll/press-9\u2028x".encode(),
+        b"refs/heads/refs/enroll/q",
+        b"refs/enroll/a/b",
+    ):
+        subprocess.run([b"git", b"--git-dir", str(bare).encode(), b"update-ref", name, head.encode()], check=True)
+    assert [one["device"] for one in site.desk.fleet("device", "list", "-o", "json").json] == ["press-9"]
+
+
+def test_numbers_with_too_many_digits_are_refused(site: Site, tmp_path: Path) -> None:
+    forger = WrittenBranch(tmp_path / "forger.git")
+    content = enrollment(machine={"memory_bytes": 10**400})
+    push = ["git", "--git-dir", str(forger.bare), "push", "--quiet", site.url]
+    subprocess.run([*push, f"{forger.write({REQUEST: content}, KEY)}:refs/enroll/press-9"], check=True)
+    answer = site.desk.fleet("device", "list")
+    assert (answer.code, "too many digits" in answer.out) == (0, True)
 
 
 def test_a_device_that_is_written_otherwise_is_retired_by_hand(site: Site) -> None:

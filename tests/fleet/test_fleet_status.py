@@ -246,8 +246,8 @@ def test_filters_choose_devices(desk: FleetDesk, branch: WrittenBranch) -> None:
 
 
 def test_a_device_that_fell_silent_is_a_problem(desk: FleetDesk, branch: WrittenBranch) -> None:
-    branch.write({path_of("d1"): report("d1", phase="Healthy", heartbeat_seconds=60)}, KEYS["d1"], at=NOW - 3600)
-    branch.write({path_of("d2"): report("d2", phase="Healthy", heartbeat_seconds=60)}, KEYS["d2"])
+    branch.write({path_of("d1"): report("d1", phase="Healthy", heartbeat_seconds=3600)}, KEYS["d1"], at=NOW - 10**6)
+    branch.write({path_of("d2"): report("d2", phase="Healthy", heartbeat_seconds=3600)}, KEYS["d2"])
     assert names(desk, "--problems") == ["d1", "d3"]
 
 

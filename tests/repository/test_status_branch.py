@@ -1,5 +1,7 @@
 """Reports on their branch: devices race for it, and every report lands beside those of the others."""
 
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,8 @@ from server_side import ServerSide, signing_with
 
 from lab.git_server import GitServer
 from reconciler.errors import RemoteUnavailable
-from reconciler.repository import Author, Remote, StatusBranch, read_reports, report_path
+from reconciler.repository import Author, Remote, ReportRef, StatusBranch, read_reports, report_path
+from reconciler.repository.git import init_bare
 from reconciler.repository.status_branch import ATTEMPTS
 from signing import AllowedSigners, Signer, verify_commit
 
@@ -131,3 +134,46 @@ def test_a_server_that_refuses_the_push_is_no_lost_race(writers: tuple[Writer, W
     with pytest.raises(RemoteUnavailable, match="cannot push"):
         writers[0].append(b"one")
     assert writers[0].waits == []
+
+
+def test_a_branch_that_only_ends_as_ours_is_found_out(writers: tuple[Writer, Writer], server: ServerSide) -> None:
+    """git-push(1) looks `refs/heads/status` up as `refs/heads/refs/heads/status`, before there is one."""
+    server.commit({"x": b"x"}, branch="refs/heads/status")
+    with pytest.raises(RemoteUnavailable, match="somebody made `refs/heads/refs/heads/status`"):
+        writers[0].append(b"one")
+    server.git("update-ref", "-d", "refs/heads/refs/heads/status")
+    commit = writers[0].append(b"one")
+    assert server.git("rev-parse", "refs/heads/status") == commit
+
+
+@pytest.mark.parametrize("name", ["branch", "ref"])
+def test_a_server_of_the_other_object_format_is_reported_to(name: str, git: GitServer, tmp_path: Path) -> None:
+    url = git.create("other")
+    shutil.rmtree(git.path("other"))
+    init_bare(git.path("other"), "sha256")
+    subprocess.run(["git", "--git-dir", str(git.path("other")), "config", "http.receivepack", "true"], check=True)
+    kind = StatusBranch if name == "branch" else ReportRef
+    way = kind(tmp_path / "own.git", Remote.parse(url), "status")
+    for content in (b"one", b"two"):
+        commit = way.append("d1", content, "report", AUTHOR, signing_with(KEYS["d1"]))
+        assert len(commit) == 64
+
+
+def test_a_store_that_a_power_cut_damaged_is_made_anew(
+    writers: tuple[Writer, Writer], server: ServerSide, tmp_path: Path
+) -> None:
+    writers[0].append(b"one")
+    for loose in (tmp_path / "d1.git/objects").glob("??/*"):
+        loose.chmod(0o644)
+        loose.write_bytes(b"")
+    writers[0].append(b"two")
+    assert on_branch(server) == {"d1": b"two"}
+
+
+def test_a_ref_of_its_own_leaves_nothing_behind(server: ServerSide, url: str, tmp_path: Path) -> None:
+    way = ReportRef(tmp_path / "own.git", Remote.parse(url), "status")
+    for number in range(5):
+        way.append("d1", b"%d" % number, "report", AUTHOR, signing_with(KEYS["d1"]))
+    files = [path for path in (tmp_path / "own.git/objects").rglob("*") if path.is_file()]
+    assert len(files) <= 6
+    assert server.git("rev-list", "--count", "refs/reports/d1") == "1"
