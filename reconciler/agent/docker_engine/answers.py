@@ -18,6 +18,7 @@ _STATUS_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
 # What the Engine calls a volume that nobody named.
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _NANOSECONDS = 1e9
+_PATH = re.compile(r"[A-Za-z0-9_./-]+")
 
 Answer = Mapping[str, Any]
 
@@ -182,6 +183,16 @@ def change(event: Answer, device: str) -> str:
 def is_update(event: Answer) -> bool:
     """Did somebody change what `adjustable` reads?"""
     return (event["Type"], event["Action"]) == ("container", "update")
+
+
+def hidden_values(config: Answer) -> list[str]:
+    """Of a container as it was asked for: the values of its environment, and words of its command that are no path.
+
+    Of a command whose program is missing, its path is what people have to know.
+    """
+    pairs = [pair.partition("=")[2] for pair in config.get("Env") or ()]
+    words = [word for key in ("Entrypoint", "Cmd") for word in config.get(key) or () if not _PATH.fullmatch(word)]
+    return [*pairs, *words]
 
 
 def without_values(text: str, values: Iterable[str]) -> str:

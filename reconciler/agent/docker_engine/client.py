@@ -4,7 +4,7 @@ The SDK's low-level client is used, because its containers.list() inspects each 
 one list call that holds all we need.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,14 +49,17 @@ class Client:
         return Client(self.url, None)
 
     @contextmanager
-    def errors(self, doing: str, values: Iterable[str] = ()) -> Iterator[None]:
-        """The SDK's errors as ours, with the Engine's address and its own words, but none of these values."""
+    def errors(self, doing: str, values: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
+        """The SDK's errors as ours, with the Engine's address and its own words, but none of these values.
+
+        They are asked for when there is an error.
+        """
         try:
             yield
         except ReconcilerError:
             raise
         except docker.errors.APIError as error:
-            told = without_values(str(error.explanation or error).strip(), values)
+            told = without_values(str(error.explanation or error).strip(), values())
             # 400 is "bad parameter" (moby, errdefs): the same call fails again, whatever else changes.
             lasting = error.status_code == requests.codes.bad_request
             raise EngineError(f"cannot {doing}: {told}", where=self.url, lasting=lasting) from error

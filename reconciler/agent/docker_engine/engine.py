@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,13 @@ from reconciler.planning import (
 )
 
 POLL_SECONDS = 0.2
-# More do not start 20 containers sooner: most of a start is the Engine's and the kernel's own work.
-AT_ONCE = 4
 
 
 class DockerEngine:
     """One Docker Engine, and the folder of config files beside it. Pulls leave `keep_free` bytes of its disk free."""
 
-    at_once = AT_ONCE
+    # More do not start 20 containers sooner: most of a start is the Engine's and the kernel's own work.
+    at_once = 4
 
     def __init__(
         self,
@@ -113,9 +113,17 @@ class DockerEngine:
         discard_files(self._files, names)
 
     def perform(self, step: Step) -> None:
-        values = step.service.environment.values() if isinstance(step, CreateContainer) else ()
-        with self._client.errors(f"{step.verb} {step.subject}", values):
+        with self._client.errors(f"{step.verb} {step.subject}", lambda: self._values(step)):
             self._perform(step)
+
+    def _values(self, step: Step) -> Iterable[str]:
+        """What the Engine may quote of a service, and no report should."""
+        if isinstance(step, CreateContainer):
+            return answers.hidden_values(container_body(step, self._device, self._files))
+        if isinstance(step, StartContainer | RestartContainer):
+            with suppress(docker.errors.DockerException, requests.RequestException):
+                return answers.hidden_values(self._api.inspect_container(step.container)["Config"])
+        return ()
 
     def end_pass(self) -> tuple[Step, ...]:
         return ()
