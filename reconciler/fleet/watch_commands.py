@@ -4,12 +4,15 @@ import argparse
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from reconciler.errors import ReconcilerError, UnknownDevice, UnknownRevision
 from reconciler.fleet import audit as trail
 from reconciler.fleet import status as reported
 from reconciler.fleet.blame import signers_of
+from reconciler.fleet.collect_command import read_refusals
+from reconciler.fleet.enrolled import summary
 from reconciler.fleet.history import Heard, heard, news, short
 from reconciler.fleet.released import policies_of
 from reconciler.fleet.text import age, table
@@ -53,8 +56,10 @@ class _Watch:
     def status(self, device: str) -> reported.DeviceStatus:
         self.check(device)
         tip = self.reports()
-        found = [one for one in read_reports(self.desk.git_dir, tip) if one.device == device] if tip else []
-        return reported.judge_one(device, self.files, found[0] if found else None)
+        found = read_reports(self.desk.git_dir, tip, {device}) if tip else []
+        mine = next((one for one in found if one.device == device), None)
+        refused = read_refusals(self.desk.git_dir, tip).refused.get(device, "")
+        return replace(reported.judge_one(device, self.files, mine), refused=refused)
 
     def heard(self, device: str = "") -> list[Heard]:
         tip = self.reports()
@@ -78,6 +83,7 @@ def get(options: argparse.Namespace) -> int:
         f"signed     {seen}",
         *revision_lines(report),
         f"versions   {versions}",
+        *([f"machine    {machine}"] if (machine := summary(report.machine)) else []),
         f"disk free  {free}",
         "",
         *state_lines(report),

@@ -20,9 +20,10 @@ def reasons(status: DeviceStatus, tip: str, branch: str, now: datetime) -> list[
     """
     if status.flag:
         return [("Refused", status.flag)]
+    refused = [("Refused", f"a newer report: {status.refused}")] if status.refused else []
     if status.report is None or status.seen_at is None:
-        return [("Silent", "it has never reported")]
-    return [*_silence(status.report, status.seen_at, now), *_conditions(status.report),
+        return [*refused, ("Silent", "it has never reported")]
+    return [*refused, *_silence(status.report, status.seen_at, now), *_conditions(status.report),
             *_behind(status.report, tip, branch), *_apps(status.report)]  # fmt: skip
 
 

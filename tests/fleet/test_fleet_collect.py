@@ -126,6 +126,7 @@ def test_a_forged_report_is_refused_and_the_good_one_stays(site: Site) -> None:
     shown = site.status()["d1"]
     assert (shown["phase"], str(shown["refused"])[:14]) == ("Healthy", "SIGNER_UNKNOWN")
     assert "a newer report was refused: SIGNER_UNKNOWN" in site.desk.fleet("status").out
+    assert "Refused      a newer report: SIGNER_UNKNOWN" in site.desk.fleet("why", "d1").out
     before = site.commits()
     assert site.collect()["refused"] == refused, "it is told until it is gone"
     assert site.commits() == before, "and written once"
