@@ -20,7 +20,8 @@ class HttpProxy(ThreadingHTTPServer):
 
     def __init__(self, credentials: str = "") -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.passed, self.refused = 0, 0
+        # Of what was passed on, the bytes of all bodies, and of headers as nearly as they can be told.
+        self.passed, self.refused, self.bytes = 0, 0, 0
         self.expected = f"Basic {base64.b64encode(credentials.encode()).decode()}" if credentials else ""
 
     @property
@@ -65,6 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = answer.read()
         connection.close()
         self.server.passed += 1
+        self.server.bytes += len(str(self.headers)) + len(body) + len(str(answer.headers)) + len(content)
         self._answer(
             answer.status, [pair for pair in answer.getheaders() if pair[0].lower() not in _NOT_PASSED_ON], content
         )
