@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from reconciler.errors import ReconcilerError
+from reconciler.model.durations import seconds_of
 
 USAGE, CHANGES, INTERRUPTED = 64, 2, 130
-_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 EXIT_CODES = """\
 exit codes:
@@ -43,11 +43,11 @@ def from_one_to(most: int) -> Callable[[str], int]:
 
 
 def seconds(text: str) -> float:
-    """A duration of the command line, at least a second: `30`, `30s`, `5m` or `1h`."""
-    number, factor = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
-    if not number.isdecimal() or not 1 <= int(number) * factor <= 7 * 24 * 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 30s, 5m or 1h")
-    return float(int(number) * factor)
+    """A duration of the command line, from a second to a week: `1m30s`, or a number of seconds."""
+    found = seconds_of(f"{text}s" if text.isdecimal() else text)
+    if found is None or not 1 <= found <= 7 * 24 * 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 30s, 5m or 1h, up to a week")
+    return found
 
 
 def key_and_value(text: str) -> tuple[str, str]:

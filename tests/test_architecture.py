@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "reconciler.manifests": {"reconciler.errors", "reconciler.model"},
     "reconciler.planning": {"reconciler.errors", "reconciler.model"},
     "reconciler.repository": {"reconciler.errors", "reconciler.model", "reconciler.manifests"},
-    "reconciler.terminal": {"reconciler.errors"},
+    "reconciler.terminal": {"reconciler.errors", "reconciler.model"},
     # Both faces must judge releases by the very same look at Git.
     "reconciler.documents": {"reconciler.errors", "reconciler.repository", "signing"},
     "reconciler.agent": {

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from reconciler.agent.config import load_config
-from reconciler.agent.docker_engine import Client, Line, Wanted, containers_of, read_logs
+from reconciler.agent.docker_engine import Client, Excerpt, Line, containers_of, read_logs
 from reconciler.errors import ReconcilerError
 from reconciler.terminal import Parser, from_one_to, printable, seconds
 
@@ -16,12 +16,12 @@ def logs(options: argparse.Namespace) -> int:
     """Print the lines of some services, each with who wrote it; with `--follow`, until somebody ends it."""
     config = load_config(options.config)
     app, _, service = options.service.partition("/")
-    wanted = Wanted(app, service, options.lines, options.since, options.follow)
+    excerpt = Excerpt(app, service, options.lines, options.since, options.follow)
     client = Client(config.engine)
     if not containers_of(client, config.device, app, service):
         told = f"nothing of `{options.service}` runs here" if options.service else "no app runs here"
         raise ReconcilerError(told, advice="see `reconciler status`; write APP or APP/SERVICE")
-    _tell(read_logs(client, config.device, wanted, time.time()), options)
+    _tell(read_logs(client, config.device, excerpt, time.time()), options)
     return 0
 
 

@@ -1,6 +1,5 @@
 """What a collector makes of what lies on the devices' own refs: reports for the branch, and refusals to tell. Pure."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from reconciler.fleet.status import DeviceStatus, judge_one
 from reconciler.manifests import FleetFiles, Tree
 from reconciler.model.codec import canonical, from_json
 from reconciler.repository import FoundReport, commit_path, report_path
+from reconciler.terminal import printable
 
 REFUSED_PATH = "refused.json"
 # Strangers may make as many refs as the server lets them; of these, some names are told.
@@ -55,11 +55,11 @@ class Collected:
 
 def to_fetch(refs: Mapping[str, str], files: FleetFiles, known: Iterable[FoundReport]) -> dict[str, str]:
     """Of the refs, by device, those whose commits are not on the branch. A stranger's is never fetched."""
-    taken = {one.device: one.raw_commit for one in known}
+    there = {one.device: one for one in known}
     return {
         device: commit
         for device, commit in refs.items()
-        if device in files.device_paths and commit != _id_of(taken.get(device, b""), len(commit))
+        if device in files.device_paths and not (device in there and there[device].is_of(commit))
     }
 
 
@@ -74,35 +74,31 @@ def collect(
     taken: dict[str, FoundReport] = {}
     refused: dict[str, str] = {}
     for device, one in sorted(found.items()):
-        why = one if isinstance(one, str) else _why_not(device, files, one, there.get(device))
+        if isinstance(one, str):
+            refused[device] = one
+            continue
+        why, is_news = _judged(device, files, one, there.get(device))
         if why:
-            refused[device] = why[:_MOST_WORDS]
-        elif isinstance(one, FoundReport) and not _is_old_news(device, files, one, there.get(device)):
+            refused[device] = why
+        elif is_news:
             taken[device] = one
     strangers = sorted(refs.keys() - files.device_paths.keys())[:_MOST_STRANGERS]
     told = {name: "UNKNOWN_DEVICE: the fleet has no such device" for name in strangers}
-    return Collected(taken, Refusals({**told, **dict(list(refused.items())[:_MOST_REFUSED])}))
+    told |= {name: printable(why)[:_MOST_WORDS] for name, why in list(refused.items())[:_MOST_REFUSED]}
+    return Collected(taken, Refusals(told))
 
 
-def _why_not(device: str, files: FleetFiles, found: FoundReport, before: FoundReport | None) -> str:
-    """Why a report is refused; empty when it is not."""
+def _judged(device: str, files: FleetFiles, found: FoundReport, before: FoundReport | None) -> tuple[str, bool]:
+    """Why a report is refused, empty when it is not; and whether it is news."""
     new = judge_one(device, files, found)
-    if new.flag:
-        return new.flag
-    # What a device left on its ref before it wrote the branch by itself is no attack.
-    if before is None or not before.is_collected or before.raw_commit == found.raw_commit:
-        return ""
-    is_news = _is_newer(new, judge_one(device, files, before))
-    return "" if is_news else "REPLAYED: what it said later is on the branch already"
-
-
-def _is_old_news(device: str, files: FleetFiles, found: FoundReport, before: FoundReport | None) -> bool:
-    """Is it on the branch already, or older than what the device wrote there by itself?"""
-    if before is None:
-        return False
+    if new.flag or before is None:
+        return new.flag, True
     if before.raw_commit == found.raw_commit:
-        return True
-    return not _is_newer(judge_one(device, files, found), judge_one(device, files, before))
+        return "", False
+    if _is_newer(new, judge_one(device, files, before)):
+        return "", True
+    # What a device left on its ref before it wrote the branch by itself is no attack.
+    return "REPLAYED: what it said later is on the branch already" if before.is_collected else "", False
 
 
 def _is_newer(new: DeviceStatus, old: DeviceStatus) -> bool:
@@ -110,9 +106,3 @@ def _is_newer(new: DeviceStatus, old: DeviceStatus) -> bool:
     if old.report is None or old.seen_at is None or new.report is None or new.seen_at is None:
         return True
     return new.report.sequence > old.report.sequence or new.seen_at > old.seen_at
-
-
-def _id_of(raw_commit: bytes, digits: int) -> str:
-    """The id of a commit (gitformat-pack(5)), in the object format whose ids have so many digits."""
-    name = "sha256" if digits == 64 else "sha1"
-    return hashlib.new(name, b"commit %d\0%s" % (len(raw_commit), raw_commit), usedforsecurity=False).hexdigest()

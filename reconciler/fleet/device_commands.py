@@ -157,7 +157,7 @@ def _request(desk: Desk, files: FleetFiles, options: argparse.Namespace) -> Requ
 
 
 def _offer(desk: Desk, branch: str, base: str, files: Tree, message: str, options: argparse.Namespace) -> None:
-    """A commit on a branch of its own at the remote. Raises GitError when there is such a branch."""
+    """A commit on a branch of its own at the remote. Raises ReconcilerError when there is such a branch."""
     try:
         desk.resolve(desk.fetch(branch))
     except UnknownRevision:

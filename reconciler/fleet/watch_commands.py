@@ -70,7 +70,8 @@ def get(options: argparse.Namespace) -> int:
     """Print all that the newest report of a device says."""
     status = _Watch(options).status(options.device)
     if status.report is None or options.output == "json":
-        told = {"device": status.device, "phase": status.phase, "flag": status.flag, "report": to_plain(status.report)}
+        head = {"device": status.device, "phase": status.phase, "flag": status.flag, "refused": status.refused}
+        told = {**head, "report": to_plain(status.report)}
         print(json.dumps(told, indent=2) if options.output == "json" else f"{status.phase}: {status.message}")
         return 0
     report = status.report
@@ -81,6 +82,7 @@ def get(options: argparse.Namespace) -> int:
         f"device     {report.device}",
         f"phase      {report.phase}",
         f"signed     {seen}",
+        *([f"refused    a newer report: {status.refused}"] if status.refused else []),
         *revision_lines(report),
         f"versions   {versions}",
         *([f"machine    {machine}"] if (machine := summary(report.machine)) else []),

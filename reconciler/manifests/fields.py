@@ -8,12 +8,11 @@ from typing import TypeVar
 
 from reconciler.manifests.node import Node
 from reconciler.manifests.problems import Problems
+from reconciler.model.durations import seconds_of
 
 Value = TypeVar("Value")
 
 # Go's time.ParseDuration, which Compose uses.
-_DURATION = re.compile(r"(\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(ns|us|µs|ms|s|m|h)")  # Go accepts the micro sign
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([bkmgtp]?)(i?b)?", re.IGNORECASE)
 _POWERS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 # Guessing what was meant is slow, and a file with more unknown keys in one place is of another kind.
@@ -88,12 +87,10 @@ def number(node: Node, name: str, problems: Problems) -> float:
 
 def seconds(node: Node, name: str, problems: Problems) -> float:
     """A duration such as `1m30s`, in seconds."""
-    written = str(node.value)
-    parts = _DURATION.findall(written)
-    if not parts or "".join(count + unit for count, unit in parts) != written:
+    found = seconds_of(str(node.value))
+    if found is None:
         problems.expected(node, name, "a duration such as `30s` or `1m30s`")
-        return 0.0
-    return float(sum(float(count) * _SECONDS[unit] for count, unit in parts))
+    return found or 0.0
 
 
 def size_in_bytes(node: Node, name: str, problems: Problems) -> int:

@@ -151,10 +151,9 @@ class Desk:
         remote = self._remote
         options = {"include.path": self.git_dir / "config", "fetch.fsckObjects": "true", "core.bigFileThreshold": "1m"}
         settings = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
-        # By the address, because a partial clone has a filter by the remote's name.
         flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--depth=1", "--no-filter")
         limited = ("/bin/sh", "-c", f'ulimit -d {MAX_MEMORY // 1024} && ulimit -f {most // 512} && exec "$@"', "sh")
-        command = [*limited, "git", f"--git-dir={store}", *settings, "fetch", *flags, remote.url, *refspecs]
+        command = [*limited, "git", f"--git-dir={store}", *settings, "fetch", *flags, remote.name, *refspecs]
         try:
             self._repository.git.execute(command)
         except git.GitCommandError as error:

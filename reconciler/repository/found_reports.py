@@ -36,6 +36,11 @@ class FoundReport:
     # A collector put it there, with the commit beside it.
     is_collected: bool = False
 
+    def is_of(self, commit: str) -> bool:
+        """Is this the id of the commit that its device shall have signed?"""
+        algorithm = "sha256" if len(commit) == 64 else "sha1"
+        return _object(algorithm, b"commit", self.raw_commit).hex() == commit
+
 
 def report_path(device: str) -> str:
     """Where a device's report is on the status branch."""
@@ -77,6 +82,7 @@ def _tree_lines(path: str, content: bytes) -> Iterator[bytes]:
 
 
 def _object(algorithm: str, kind: bytes, content: bytes) -> bytes:
+    """The id of an object (gitformat-pack(5)), as bytes."""
     return hashlib.new(algorithm, b"%s %d\0%s" % (kind, len(content), content), usedforsecurity=False).digest()
 
 

@@ -101,9 +101,11 @@ def small_objects(git: Git, names: Sequence[str], most: int) -> list[bytes]:
 
     So whoever wrote one cannot keep the others from being read.
     """
-    asked = "".join(f"{name}\n" for name in names).encode()
+    # A collector's commit is that of many reports.
+    each = list(dict.fromkeys(names))
+    asked = "".join(f"{name}\n" for name in each).encode()
     sizes = git.run("cat-file", "--batch-check", stdin=asked).decode("utf-8", "replace").split("\n")[:-1]
-    small = [name for name, told in zip(names, sizes, strict=True) if _is_small(told, most)]
+    small = [name for name, told in zip(each, sizes, strict=True) if _is_small(told, most)]
     out = git.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in small).encode())
     found: dict[str, bytes] = {}
     position = 0

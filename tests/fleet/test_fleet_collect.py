@@ -12,7 +12,7 @@ from lab.git_server import GitServer
 from lab.operator import Operator
 from reconciler.errors import RemoteUnavailable
 from reconciler.fleet.collect_command import Collector
-from reconciler.repository import Author, FoundReport, Remote, ReportRef, StatusBranch
+from reconciler.repository import Author, FoundReport, Remote, ReportRef, StatusBranch, read_reports
 from reconciler.repository.desk import Desk
 from reconciler.repository.report_refs import OwnRefs
 from signing import Signer, sign_commit
@@ -127,6 +127,7 @@ def test_a_forged_report_is_refused_and_the_good_one_stays(site: Site) -> None:
     assert (shown["phase"], str(shown["refused"])[:14]) == ("Healthy", "SIGNER_UNKNOWN")
     assert "a newer report was refused: SIGNER_UNKNOWN" in site.desk.fleet("status").out
     assert "Refused      a newer report: SIGNER_UNKNOWN" in site.desk.fleet("why", "d1").out
+    assert "refused    a newer report: SIGNER_UNKNOWN" in site.desk.fleet("get", "d1").out
     before = site.commits()
     assert site.collect()["refused"] == refused, "it is told until it is gone"
     assert site.commits() == before, "and written once"
@@ -429,6 +430,7 @@ def test_a_path_that_is_no_device_s_blinds_nobody(site: Site, name: str, tmp_pat
     identity = ("-c", "user.name=x", "-c", "user.email=x@x")
     commit = site.git("--git-dir", bare, *identity, "commit-tree", root, "-p", tip, "-m", "x")
     site.git("--git-dir", bare, "update-ref", "refs/heads/status", commit)
+    assert [one.device for one in read_reports(site.server.path("fleet"), "refs/heads/status")] == ["d1"]
     assert site.status()["d1"]["phase"] == "Synced"
     site.say("d2")
     assert site.collect()["taken"] == ["d2"]
@@ -446,16 +448,19 @@ def test_a_device_that_writes_the_branch_again_leaves_no_alarm(site: Site) -> No
 
 
 def test_two_collectors_that_see_the_same_report_raise_no_alarm(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, turns = OwnRefs.fetch, iter(range(9))
+    """One lists the refs; a device says something new, and another one collects that; the first goes on."""
+    real, turns = OwnRefs.named, iter(range(9))
+    site.say("d1", 1)
 
-    def fetch(refs: OwnRefs, desk: Desk, wanted: dict[str, str]) -> dict[str, FoundReport | str]:
+    def named(refs: OwnRefs, desk: Desk) -> dict[str, str]:
+        found = real(refs, desk)
         if next(turns) == 0:
+            site.say("d1", 2)
             assert Collector(site.desk.folder, "main").collect().taken == ("d1",)
-        return real(refs, desk, wanted)
+        return found
 
-    monkeypatch.setattr(OwnRefs, "fetch", fetch)
-    site.say("d1")
-    assert site.collect()["refused"] == {}
+    monkeypatch.setattr(OwnRefs, "named", named)
+    assert site.collect() == {"taken": [], "refused": {}}
     assert len(site.commits()) == 1
 
 

@@ -276,3 +276,13 @@ def test_watching_goes_on_until_somebody_ends_it(
     assert said.count("DEVICE  ") == 3 and "cannot fetch `status`" in said
     assert re.findall(r"\d\d:\d\d:\d\d  (.*)", said) == ["2 Silent, 1 Healthy", *["2 Silent, 1 Failed"] * 2]
     assert "\x1b" not in said, "not a terminal"
+
+
+@pytest.mark.parametrize("written", ["0", "0s", "500ms", "8d", "1x", "-5", "169h", ""])
+def test_what_is_no_duration_is_wrong_usage(desk: FleetDesk, written: str) -> None:
+    assert desk.fleet("status", f"--watch={written}").code == 64
+
+
+@pytest.mark.parametrize(("written", "wanted"), [("30", 30.0), ("30s", 30.0), ("1m30s", 90.0), ("168h", 604800.0)])
+def test_durations_are_written_as_in_the_settings(desk: FleetDesk, written: str, wanted: float) -> None:
+    assert _parser().parse_args(["status", f"--watch={written}"]).watch == wanted

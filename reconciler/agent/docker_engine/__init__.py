@@ -2,6 +2,6 @@
 
 from reconciler.agent.docker_engine.client import Client
 from reconciler.agent.docker_engine.engine import DockerEngine
-from reconciler.agent.docker_engine.logs import Line, Wanted, containers_of, read_logs
+from reconciler.agent.docker_engine.logs import Excerpt, Line, containers_of, read_logs
 
-__all__ = ["Client", "DockerEngine", "Line", "Wanted", "containers_of", "read_logs"]
+__all__ = ["Client", "DockerEngine", "Excerpt", "Line", "containers_of", "read_logs"]

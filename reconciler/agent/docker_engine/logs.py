@@ -23,7 +23,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Excerpt:
     """Of which services, how many of the newest lines, not older than so many seconds, and whether to go on."""
 
     app: str = ""
@@ -42,24 +42,22 @@ def containers_of(client: Client, device: str, app: str, service: str) -> list[d
         return sorted(found, key=lambda one: str(one["Names"]))
 
 
-def read_logs(client: Client, device: str, wanted: Wanted, now: float) -> Iterator[Line]:
-    """The lines of all containers that are wanted (GET /containers/{id}/logs). Raises as a Client does."""
-    chosen = containers_of(client, device, wanted.app, wanted.service)
-    if wanted.follows:
-        yield from _as_they_come(client, chosen, wanted, now)
+def read_logs(client: Client, device: str, excerpt: Excerpt, now: float) -> Iterator[Line]:
+    """What the logs hold of it, container by container (GET /containers/{id}/logs). Raises as a Client does."""
+    chosen = containers_of(client, device, excerpt.app, excerpt.service)
+    if excerpt.follows:
+        yield from _as_they_come(client, chosen, excerpt, now)
         return
     for one in chosen:
-        yield from _of(client, one, wanted, now)
+        yield from _of(client, one, excerpt, now)
 
 
-def _of(client: Client, container: dict[str, Any], wanted: Wanted, now: float) -> Iterator[Line]:
+def _of(client: Client, container: dict[str, Any], excerpt: Excerpt, now: float) -> Iterator[Line]:
     labels = container["Labels"]
     source = f"{labels.get(APP, '')}/{labels.get(SERVICE, '')}"
-    since = {"since": int(now - wanted.seconds)} if wanted.seconds else {}
+    since = {"since": int(now - excerpt.seconds)} if excerpt.seconds else {}
     with client.errors(f"read the logs of {source}"):
-        parts = client.api.logs(
-            container["Id"], stream=True, follow=wanted.follows, tail=wanted.lines or "all", **since
-        )
+        parts = client.api.logs(container["Id"], stream=True, follow=excerpt.follows, tail=excerpt.lines, **since)
         kept = b""
         for part in parts:
             *whole, kept = (kept + part).split(b"\n")
@@ -72,13 +70,13 @@ def _of(client: Client, container: dict[str, Any], wanted: Wanted, now: float) -
             yield Line(source, kept.decode("utf-8", "replace"))
 
 
-def _as_they_come(client: Client, containers: list[dict[str, Any]], wanted: Wanted, now: float) -> Iterator[Line]:
+def _as_they_come(client: Client, containers: list[dict[str, Any]], excerpt: Excerpt, now: float) -> Iterator[Line]:
     """Of all at once, until each has ended."""
     told: queue.Queue[Line | ReconcilerError | None] = queue.Queue(maxsize=1000)
 
     def listen(container: dict[str, Any]) -> None:
         try:
-            for line in _of(client.patient(), container, wanted, now):
+            for line in _of(client.patient(), container, excerpt, now):
                 told.put(line)
         except ReconcilerError as error:
             told.put(error)
