@@ -1,25 +1,29 @@
 """Who may speak: keys, signatures and trust, on raw bytes. Imports only the standard library and `cryptography`."""
 
 from signing.allowed_signers import AllowedSigner, AllowedSigners
-from signing.chain import Admitted, admit_chain, follow_chain
+from signing.chain import MAX_REBASED, Admitted, admit_chain, follow_chain
 from signing.commits import CommitSignature, SignedObject, sign_commit, split_commit, verify_commit
 from signing.errors import ChainError, SignatureError, UnableToCheck
 from signing.identity import identified
 from signing.keyfile import load_signer, write_new_key
 from signing.keys import PublicKey
 from signing.merges import History
+from signing.rules import OneIsEnough, Rules
 from signing.signer import Signer
 from signing.sshsig import verify_signature
 from signing.tags import TagSignature, verify_tag
 
 __all__ = [
+    "MAX_REBASED",
     "Admitted",
     "AllowedSigner",
     "AllowedSigners",
     "ChainError",
     "CommitSignature",
     "History",
+    "OneIsEnough",
     "PublicKey",
+    "Rules",
     "SignatureError",
     "SignedObject",
     "Signer",

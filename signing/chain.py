@@ -1,68 +1,77 @@
 """The rule of mode `commits`: which new commits of a branch a device may follow."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from signing.allowed_signers import AllowedSigners
-from signing.commits import CommitSignature, SignedObject, verify_split
+from signing.commits import SignedObject
 from signing.errors import ChainError, SignatureError
 from signing.identity import check_dates, identified
-from signing.merges import History, admit_merge, may_be_recomputed
+from signing.merges import NOT_BY_US, Answer, History, admit_merge, may_be_recomputed
+from signing.rules import Rules
 
 MAX_COMMITS = 10_000
 MAX_PARENTS = 2
+# A rebase makes so many commits at most out of what was approved; each costs a look at the approvals.
+MAX_REBASED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """One commit that passed, and who answers for it."""
+    """One commit that passed, and who answers for it: whoever signed it, or those who approved it where nobody did."""
 
     id: str
     principal: str
     fingerprint: str
     subject: str
     committed_at: datetime
+    approvers: tuple[str, ...] = ()
+    is_recomputed: bool = False
+
+    @property
+    def told(self) -> str:
+        """How it came to be admitted, for people."""
+        if not self.fingerprint:
+            return f"approved by {', '.join(self.approvers)}"
+        how = f"a merge made again, for {self.principal}" if self.is_recomputed else f"signed by {self.principal}"
+        return f"{how}, approved by {', '.join(self.approvers)}" if self.approvers else how
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a chain has come to: the commit before the next one, and what holds there."""
+
+    id: str | None
+    commit: SignedObject | None
+    rules: Rules
+    now: datetime
+
+
+Named = tuple[str, SignedObject]
 
 
 def admit_chain(
     commits: Sequence[tuple[str, bytes]],
-    signers: AllowedSigners,
+    rules: Rules,
     previous: tuple[str, bytes] | None,
     now: datetime,
     history: History | None = None,
 ) -> tuple[Admitted, ...]:
     """All of `commits` (first parents, oldest first), when each may follow the one before it.
 
-    `previous` is the last trusted commit; without one the history must begin at its root. With `history`, a merge that
-    nobody allowed signed is made again, and admitted if that gives the same. Raises ChainError.
+    `previous` is the last trusted commit, at which `rules` hold; without one the history must begin at its root. With
+    `history`, a merge that nobody allowed signed is made again, and admitted if that gives the same. Commits that only
+    an approval vouches for are one step, by the last of them. Raises ChainError.
     """
-    if len(commits) > MAX_COMMITS:
-        raise ChainError("RANGE_TOO_LONG", f"{len(commits)} new commits, {MAX_COMMITS} is the most", commits[-1][0])
-    admitted: list[Admitted] = []
-    parent: SignedObject | None = None
-    parent_id: str | None = None
-    if previous is not None:
-        # Its signature was judged when it was trusted; its key may be gone since.
-        parent_id, parent = previous[0], identified(*previous)
-    for commit_id, raw in commits:
-        commit = identified(commit_id, raw)
-        try:
-            _check_place(commit, parent_id)
-            check_dates(commit, parent, now)
-            good = _verified(commit_id, commit, signers, history, now)
-        except ChainError:
-            raise
-        except SignatureError as error:
-            raise ChainError(error.code, error.message, commit_id) from error
-        parent_id, parent = commit_id, commit
-        admitted.append(Admitted(commit_id, good.principal, good.key.fingerprint, commit.subject, commit.committed_at))
-    return tuple(admitted)
+    admitted, refusal = follow_chain(commits, rules, previous, now, history)
+    if refusal is not None:
+        raise refusal
+    return admitted
 
 
 def follow_chain(
     commits: Sequence[tuple[str, bytes]],
-    signers: AllowedSigners,
+    rules: Rules,
     previous: tuple[str, bytes] | None,
     now: datetime,
     history: History | None = None,
@@ -71,39 +80,118 @@ def follow_chain(
 
     Raises ChainError when already `previous` is damaged.
     """
-    try:
-        return admit_chain(commits, signers, previous, now, history), None
-    except ChainError as error:
-        ids = [commit for commit, _ in commits]
-        is_followed = error.commit in ids and len(commits) <= MAX_COMMITS
-        before = commits[: ids.index(error.commit)] if is_followed else ()
-        return admit_chain(before, signers, previous, now, history), error
+    if len(commits) > MAX_COMMITS:
+        told = f"{len(commits)} new commits, {MAX_COMMITS} is the most"
+        return (), ChainError("RANGE_TOO_LONG", told, commits[-1][0])
+    # The signature of `previous` was judged when it was trusted; its key may be gone since.
+    place = (
+        _Place(None, None, rules, now) if previous is None else _Place(previous[0], identified(*previous), rules, now)
+    )
+    admitted: list[Admitted] = []
+    ahead = list(commits)
+    while ahead:
+        try:
+            one, place, count = _step(ahead, place, history)
+        except ChainError as error:
+            return tuple(admitted), error
+        admitted.append(one)
+        del ahead[:count]
+    return tuple(admitted), None
 
 
-def _verified(
-    commit_id: str, commit: SignedObject, signers: AllowedSigners, history: History | None, now: datetime
-) -> CommitSignature:
+def _step(ahead: Sequence[tuple[str, bytes]], place: _Place, history: History | None) -> tuple[Admitted, _Place, int]:
+    """The next commit that may be obeyed, where that leads to, and how many commits it took."""
+    commit_id, raw = ahead[0]
+    commit = identified(commit_id, raw)
     try:
-        return verify_split(commit, signers)
+        _check_place(commit, place)
+        try:
+            answer = _answer(commit_id, commit, place, history)
+            reached, count = (commit_id, commit), 1
+        except SignatureError as error:
+            found = _approved(ahead, place)
+            if found is None:
+                raise error
+            reached, answer, count = found
+        rules = place.rules.following(reached[0])
+    except ChainError:
+        raise
+    except SignatureError as error:
+        raise ChainError(error.code, error.message, commit_id) from error
+    return _admitted(reached, answer), replace(place, id=reached[0], commit=reached[1], rules=rules), count
+
+
+def _admitted(reached: Named, answer: Answer) -> Admitted:
+    commit_id, commit = reached
+    approvers = tuple(sorted(answer.approvers))
+    return Admitted(
+        commit_id, answer.told, answer.fingerprint, commit.subject, commit.committed_at, approvers, answer.is_recomputed
+    )
+
+
+def _answer(commit_id: str, commit: SignedObject, place: _Place, history: History | None) -> Answer:
+    """Who answers for this one commit: whoever signed it, if that is enough; or whoever signed what it merges."""
+    approvers = place.rules.approvers(commit_id, commit)
+    try:
+        return _signed(commit_id, commit, place, approvers)
     except SignatureError as error:
         if history is None or not may_be_recomputed(commit, error):
             raise
     try:
-        return admit_merge(commit, commit_id, signers, history, now)
+        return admit_merge(commit, commit_id, place.rules, history, place.now, approvers)
     except ChainError as error:
         # Whatever it brings in is to blame, the merge is what must not be followed.
         raise ChainError(error.code, error.message.removeprefix(f"commit {commit_id[:12]}: "), commit_id) from error
 
 
-def _check_place(commit: SignedObject, parent_id: str | None) -> None:
+def _signed(commit_id: str, commit: SignedObject, place: _Place, approvers: frozenset[str]) -> Answer:
+    try:
+        good = place.rules.verified(commit)
+    except SignatureError as error:
+        if not approvers or error.code not in NOT_BY_US:
+            raise
+        answer = Answer(approvers)
+    else:
+        answer = Answer(approvers, good.principal, good.key.fingerprint)
+    if place.id is not None:
+        place.rules.check(place.id, commit_id, answer.people)
+    return answer
+
+
+def _approved(ahead: Sequence[tuple[str, bytes]], place: _Place) -> tuple[Named, Answer, int] | None:
+    """The first of the commits behind the next one whose files were approved: what a rebase made of a branch."""
+    if place.id is None:
+        return None
+    for count, (commit_id, commit) in enumerate(_sound(ahead[: MAX_REBASED + 1], place), start=1):
+        people = place.rules.approvers(commit_id, commit) if count > 1 else frozenset()
+        if people:
+            place.rules.check(place.id, commit_id, people)
+            return (commit_id, commit), Answer(people), count
+    return None
+
+
+def _sound(ahead: Sequence[tuple[str, bytes]], place: _Place) -> Iterator[Named]:
+    """The commits up to the first that cannot stand there, whoever vouches for it."""
+    for commit_id, raw in ahead:
+        try:
+            commit = identified(commit_id, raw)
+            _check_place(commit, place)
+        except SignatureError:
+            return
+        place = replace(place, id=commit_id, commit=commit)
+        yield commit_id, commit
+
+
+def _check_place(commit: SignedObject, place: _Place) -> None:
     first = commit.parents[0] if commit.parents else None
-    if first != parent_id:
+    if first != place.id:
         raise SignatureError(
             "FORK_OR_REWIND",
-            f"its first parent is {_short(first)}, expected {_short(parent_id)}; the branch was rewritten or forked",
+            f"its first parent is {_short(first)}, expected {_short(place.id)}; the branch was rewritten or forked",
         )
     if len(commit.parents) > MAX_PARENTS:
         raise SignatureError("MERGE_SHAPE", f"it merges {len(commit.parents)} parents; merge one branch at a time")
+    check_dates(commit, place.commit, place.now)
 
 
 def _short(commit_id: str | None) -> str:

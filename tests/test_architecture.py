@@ -17,8 +17,8 @@ MAY_IMPORT = {
     "reconciler.planning": {"reconciler.errors", "reconciler.model"},
     "reconciler.repository": {"reconciler.errors", "reconciler.model", "reconciler.manifests"},
     "reconciler.terminal": {"reconciler.errors", "reconciler.model"},
-    # Both faces must judge releases by the very same look at Git.
-    "reconciler.documents": {"reconciler.errors", "reconciler.repository", "signing"},
+    # Both faces must judge releases and policies by the very same look at Git.
+    "reconciler.documents": {"reconciler.errors", "reconciler.manifests", "reconciler.repository", "signing"},
     "reconciler.agent": {
         "reconciler",
         "reconciler.documents",

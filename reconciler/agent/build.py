@@ -56,9 +56,7 @@ def make_source(config: Config, mirror: Mirror, journal: Journal) -> Source:
         case "unsafe-head":
             return UnsafeSource(mirror, journal)
         case _:
-            return CommitSource(
-                mirror, journal, trust.allowed_signers, trust.anchor, recomputes=trust.recomputes_merges
-            )
+            return CommitSource(mirror, journal, trust, config.branch)
 
 
 def docker_engine(config: Config, sleep: Callable[[float], None] = time.sleep) -> DockerEngine:

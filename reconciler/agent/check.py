@@ -16,10 +16,11 @@ from pathlib import Path
 
 from reconciler.agent.build import load_identity, make_source
 from reconciler.agent.checked import Checked, Skipped, Warned
-from reconciler.agent.config import RELEASE, TAG, load_config
+from reconciler.agent.config import load_config
 from reconciler.agent.disk import complaint, free_bytes, free_inodes, is_volatile
 from reconciler.agent.files import write_atomically
 from reconciler.agent.source import known_signers
+from reconciler.agent.trust_settings import RELEASE, TAG
 from reconciler.errors import ConfigError, EngineError, ManifestError, ReconcilerError, StateError, StateInUse
 from reconciler.model.image import listed_name
 from reconciler.repository import REPORT_REFS, may_write, newest, version
@@ -50,7 +51,7 @@ def identity(at: Checked) -> str:
 
 
 def allowed_signers(at: Checked) -> str:
-    known = known_signers(at.config.trust, at.journal)
+    known = known_signers(at.config, at.journal)
     path, signers = known.source, known.by_blob.values()
     now = datetime.fromtimestamp(at.now(), UTC)
     ends = [(one.principal, one.valid_before) for one in signers if one.valid_before is not None]

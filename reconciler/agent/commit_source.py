@@ -1,5 +1,6 @@
 """Mode `commits`: every commit of the branch, as far as somebody allowed has signed; and `unsafe-head`, its tip."""
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -13,11 +14,16 @@ from reconciler.agent.source import (
     load_signers,
     told_of,
 )
-from reconciler.errors import GitError, Untrusted
+from reconciler.agent.trust_settings import REPOSITORY, TrustSettings
+from reconciler.documents import RolesHistory
+from reconciler.errors import GitError, StateError, UnknownRevision, Untrusted
+from reconciler.manifests import Admission
 from reconciler.model import Fact, Revision
-from reconciler.repository import Mirror, ObjectTooBig
-from signing import ChainError, SignatureError, follow_chain
+from reconciler.repository import BundleRefused, Mirror, ObjectTooBig
+from signing import Admitted, ChainError, OneIsEnough, Rules, SignatureError, follow_chain
+from signing.documents import RolesAt
 
+_ANCHOR = "the anchor in this device's settings"
 _UNSAFE = "no signature is asked for: whoever may push is obeyed; set `trust.mode: commits`"
 _HISTORY_ADVICE = "push only on top of what devices trust; a rollback is a new commit (git revert)"
 
@@ -25,14 +31,31 @@ _HISTORY_ADVICE = "push only on top of what devices trust; a rollback is a new c
 class CommitSource(Source):
     """Follows the first-parent chain of one branch."""
 
-    def __init__(
-        self, mirror: Mirror, journal: Journal, allowed_signers: Path, anchor: str, *, recomputes: bool = True
-    ) -> None:
+    def __init__(self, mirror: Mirror, journal: Journal, trust: TrustSettings, branch: str) -> None:
         super().__init__(mirror, journal)
-        self._allowed_signers, self._anchor = allowed_signers, anchor
-        self._history = mirror if recomputes else None
+        self._trust, self._branch = trust, branch
+        self._has_roles = trust.policy == REPOSITORY
+
+    def take(self, bundle: Path) -> None:
+        self._mirror.take(bundle)
+        if self._has_roles:
+            with suppress(BundleRefused):  # nobody has approved anything
+                self._mirror.take(bundle, self._trust.releases)
+
+    def admission(self, device: str, allowed: frozenset[str]) -> Admission:
+        """What the device allows; and images by digest only, where the policy says so."""
+        trusted = self._journal.trusted
+        if trusted is None or not self._has_roles:
+            return Admission(allowed)
+        try:
+            return Admission(allowed, requires_digest=self._history().policy(trusted.commit).requires_digest)
+        except SignatureError as error:
+            raise StateError(f"the policy in force is not known: {error}") from error
 
     def _tip(self, *, fetch: bool) -> Revision:
+        if fetch and self._has_roles:
+            with suppress(UnknownRevision):  # nobody has approved anything yet
+                return self._mirror.fetch(self._trust.releases)
         return self._mirror.fetch() if fetch else self._mirror.seen()
 
     def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime, *, keeps: bool) -> Obtained:
@@ -45,28 +68,29 @@ class CommitSource(Source):
 
     def _verify(self, tip: Revision, trusted: Trusted | None, now: datetime) -> tuple[Trusted | None, Untrusted | None]:
         """The newest trusted commit, and why the branch was not followed to its end."""
-        start = trusted.commit if trusted else self._anchor
+        start = trusted.commit if trusted else self._trust.anchor
         try:
             check_was_judged(trusted)
-            signers = load_signers(self._allowed_signers)
+            rules = self._rules(start)
             if tip.commit == start:
-                if trusted is not None:
-                    check_still_allowed(trusted, signers)
-                return trusted or Trusted(start, "the anchor in this device's settings", ""), None
+                if trusted is not None and isinstance(rules, OneIsEnough):
+                    check_still_allowed(trusted, rules.signers)
+                return trusted or Trusted(start, _ANCHOR, ""), None
             previous = (start, self._mirror.commit(start)) if start else None
             chain = self._mirror.chain(tip.commit, start or None)
             if not chain:
                 told = f"the branch went back behind {start[:12]}"
                 raise Untrusted("FORK_OR_REWIND", told, commit=tip.commit, advice=_HISTORY_ADVICE)
-            admitted, refusal = follow_chain(chain, signers, previous, now, self._history)
-            newest = trusted
-            if admitted:
-                newest = Trusted(admitted[-1].id, admitted[-1].principal, admitted[-1].fingerprint)
+            history = self._mirror if self._trust.recomputes_merges else None
+            admitted, refusal = follow_chain(chain, rules, previous, now, history)
+            known = trusted or (Trusted(start, _ANCHOR, "") if start else None)
+            newest = _as_trusted(admitted[-1]) if admitted else known
             return newest, _refused(refusal) if refusal is not None else None
         except ChainError as error:
             return trusted, _refused(error)
         except SignatureError as error:
-            advice = f"mend {self._allowed_signers} on this device"
+            file = f"mend {self._trust.allowed_signers} on this device"
+            advice = "set `anchor` to a commit with a policy" if self._has_roles else file
             return trusted, Untrusted(error.code, error.message, commit=tip.commit, advice=advice)
         except ObjectTooBig as error:
             return trusted, Untrusted("OBJ_TOO_BIG", str(error), commit=error.object_id, advice=_HISTORY_ADVICE)
@@ -74,6 +98,15 @@ class CommitSource(Source):
             return trusted, Untrusted("FORK_OR_REWIND", f"no way from {start[:12]}: {error}", commit=tip.commit)
         except Untrusted as error:
             return trusted, error
+
+    def _rules(self, start: str) -> Rules:
+        """By whose word the commit `start` may be followed. Raises SignatureError."""
+        if self._has_roles:
+            return RolesAt.of(start, self._branch, self._history())
+        return OneIsEnough(load_signers(self._trust.allowed_signers))
+
+    def _history(self) -> RolesHistory:
+        return RolesHistory(self._mirror, lambda: self._mirror.seen(self._trust.releases).commit)
 
 
 class UnsafeSource(Source):
@@ -85,6 +118,11 @@ class UnsafeSource(Source):
     def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime, *, keeps: bool) -> Obtained:
         facts = (Fact("Trusted", False, "UNSAFE_HEAD", _UNSAFE), Fact("Fresh", True, "Fetched", ""))
         return Obtained(str(tip), Trusted(tip.commit, ANYBODY, ""), facts)
+
+
+def _as_trusted(admitted: Admitted) -> Trusted:
+    people = dict.fromkeys([admitted.principal, *admitted.approvers] if admitted.fingerprint else admitted.approvers)
+    return Trusted(admitted.id, ", ".join(people), admitted.fingerprint)
 
 
 def _refused(error: ChainError) -> Untrusted:

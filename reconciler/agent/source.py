@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.agent.config import RELEASE, TrustSettings
+from reconciler.agent.config import Config
 from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.trust_settings import RELEASE, REPOSITORY
+from reconciler.documents import RolesHistory
 from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, StateLost, Untrusted
 from reconciler.manifests import Admission
 from reconciler.model import Fact, Revision
-from reconciler.repository import Mirror
+from reconciler.repository import Mirror, Store
 from signing import AllowedSigners, SignatureError, UnableToCheck
 
 # Whom a device obeys in mode `unsafe-head`.
@@ -92,9 +94,14 @@ def load_signers(path: Path) -> AllowedSigners:
         raise UnableToCheck("TRUST_CONFIG", f"{path}: {error.strerror}") from error
 
 
-def known_signers(trust: TrustSettings, journal: Journal) -> AllowedSigners:
+def known_signers(config: Config, journal: Journal) -> AllowedSigners:
     """The keys that count on this device, by its file or by the policy in force. Raises ConfigError, StateError."""
+    trust = config.trust
     try:
+        if trust.policy == REPOSITORY:
+            trusted = journal.trusted
+            store = Store(config.state / "repository.git")
+            return RolesHistory(store, lambda: "").policy(trusted.commit if trusted else trust.anchor).signers
         if trust.mode != RELEASE:
             return load_signers(trust.allowed_signers)
         state = journal.release_trust
@@ -102,7 +109,8 @@ def known_signers(trust: TrustSettings, journal: Journal) -> AllowedSigners:
             raise ConfigError("no policy is known yet", advice="run `reconciler once`; see what it refuses")
         return AllowedSigners.parse(state.signers.encode(), "the policy")
     except SignatureError as error:
-        raise ConfigError(str(error), where=str(trust.allowed_signers), advice="mend it on this device") from error
+        where = "the policy" if trust.policy == REPOSITORY else str(trust.allowed_signers)
+        raise ConfigError(str(error), where=where, advice="mend it, or run `reconciler once` first") from error
 
 
 def check_was_judged(trusted: Trusted | None) -> None:

@@ -3,9 +3,10 @@
 import argparse
 import json
 
-from reconciler.agent.config import RELEASE, TAG, Config, is_commit_id
+from reconciler.agent.config import Config
 from reconciler.agent.journal import Journal, Trusted
 from reconciler.agent.source import known_signers
+from reconciler.agent.trust_settings import RELEASE, TAG, is_commit_id
 from reconciler.errors import ConfigError, ReconcilerError, StateError
 from reconciler.terminal import printable
 from signing import AllowedSigner
@@ -16,7 +17,7 @@ RESET_BY = "reset on this device"
 def show(config: Config, journal: Journal, options: argparse.Namespace) -> int:
     """Print the mode, what is trusted by whom, and the keys. Raises StateError when what was trusted is gone."""
     trusted = journal.trusted
-    known = known_signers(config.trust, journal)
+    known = known_signers(config, journal)
     keys = sorted(known.by_blob.values(), key=lambda one: one.principal)
     if options.output == "json":
         print(json.dumps(_plain(config, trusted, keys), indent=2))
@@ -66,7 +67,8 @@ def _mode(config: Config) -> str:
         return f"{TAG}, of {trust.tag_prefix}VERSION"
     if trust.mode == RELEASE:
         return f"{RELEASE}, of channel {trust.channel}"
-    return f"{trust.mode}, merges: {'recompute' if trust.recomputes_merges else 'signed'}"
+    merges = "recompute" if trust.recomputes_merges else "signed"
+    return f"{trust.mode}, policy: {trust.policy}, merges: {merges}"
 
 
 def _trusted(trusted: Trusted | None) -> str:
@@ -85,6 +87,7 @@ def _plain(config: Config, trusted: Trusted | None, keys: list[AllowedSigner]) -
     return {
         "device": config.device,
         "mode": config.trust.mode,
+        "policy": config.trust.policy,
         "merges": "recompute" if config.trust.recomputes_merges else "signed",
         "anchor": config.trust.anchor or None,
         "trusted": trusted

@@ -1,15 +1,17 @@
 """What ran where and when, since which commit, who wrote, signed and approved it: out of Git alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from reconciler.documents import RolesHistory
+from reconciler.errors import GitError
 from reconciler.fleet.blame import Writer, writer_of
 from reconciler.fleet.history import Heard
 from reconciler.fleet.released import Policies, find
 from reconciler.repository import Store
-from signing import AllowedSigners, SignatureError, split_commit
-from signing.documents import Branch
+from signing import MAX_REBASED, AllowedSigners, SignatureError, identified, split_commit
+from signing.documents import APPROVAL_NAMESPACE, Approval, Branch, voices_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,37 @@ def origin(
         subject = ""
     release, people = approvals.get(commit, ("", ()))
     return Origin(commit, writer_of(commit, raw, signers), subject, people, release)
+
+
+def approvers(commit: str, store: Store, branch: Branch) -> tuple[str, ...]:
+    """Who approved that the files of this commit follow one before it, by the policy that was in force there."""
+    bases = {path.split("/")[1] for path in branch.paths if path.startswith("approvals/")}
+    history = RolesHistory(store, lambda: "")
+    for base in _first_parents(commit, store) if bases else ():
+        for raw, signatures in branch.approvals(base) if base in bases else ():
+            try:
+                policy, approval = history.policy(base), Approval.parse(raw)
+                made = identified(commit, store.commit(commit))
+                at, revoked = made.committed_at, policy.revoked
+                people = voices_of(raw, signatures, APPROVAL_NAMESPACE, policy.signers, revoked, at).people
+                if (approval.base, approval.tree) == (base, made.tree) and people:
+                    return tuple(sorted(people))
+            except SignatureError:
+                continue
+    return ()
+
+
+def _first_parents(commit: str, store: Store) -> Iterator[str]:
+    """As far as a rebase reaches, and as this clone has them."""
+    for _ in range(MAX_REBASED + 1):
+        try:
+            parents = split_commit(store.commit(commit)).parents
+        except (GitError, SignatureError):
+            return
+        if not parents:
+            return
+        commit = parents[0]
+        yield commit
 
 
 def approvals_of(branch: Branch, policies: Policies) -> dict[str, tuple[str, tuple[str, ...]]]:

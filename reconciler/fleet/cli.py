@@ -10,9 +10,10 @@ from reconciler.fleet import commands as run
 from reconciler.fleet.explain_commands import blame, explain
 from reconciler.fleet.imports.command import configure
 from reconciler.fleet.plan_command import plan
-from reconciler.fleet.trust_parsers import add_bundle, add_policy, add_release
+from reconciler.fleet.trust_parsers import add_approve, add_bundle, add_policy, add_release
 from reconciler.fleet.verify import verify
 from reconciler.terminal import EXIT_CODES, new_parser, run_command
+from signing.documents import DEFAULT_BRANCH
 
 _DESCRIPTION = """\
 Works on a fleet repository, from a desk or in CI.
@@ -31,6 +32,7 @@ Works on a fleet repository, from a desk or in CI.
   fleet history DEVICE       what was news, and when
   fleet audit DEVICE         what ran there, since which commit, by whom
   fleet verify BASE..HEAD    would a device follow these commits?
+  fleet approve BRANCH       say that it may be merged, where devices ask for roles
   fleet release sign         say that devices shall have a commit, in mode `release`
   fleet policy sign          say who may say what, in mode `release`
   fleet bundle create FILE   what devices fetch, in one file, for those without a network
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("status", help="what the devices report, each checked by its signature")
     )
     _verify_parser(commands.add_parser("verify", help="would a device follow these commits, or obey this tag?"))
+    add_approve(commands)
     add_release(commands)
     add_policy(commands)
     add_bundle(commands)
@@ -134,6 +137,11 @@ def _verify_parser(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--signers", type=Path, metavar="FILE", help="the keys; default: trust/allowed_signers of the revision"
     )
+    command.add_argument(
+        "--policy", choices=("device", "repository"), default="device", help="as `trust.policy` of devices"
+    )
+    command.add_argument("--onto", default="main", metavar="NAME", help="the branch of approvals; default: main")
+    command.add_argument("--releases", default=DEFAULT_BRANCH, help=f"where they lie; default: {DEFAULT_BRANCH}")
     command.add_argument("--merges", choices=("recompute", "signed"), default="recompute", help="default: recompute")
     command.add_argument("-o", "--output", choices=("text", "json"), default="text")
     command.set_defaults(run=verify)

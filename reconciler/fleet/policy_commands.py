@@ -4,8 +4,8 @@ import argparse
 import json
 from datetime import UTC, datetime
 
+from reconciler.documents import compile_policy
 from reconciler.errors import ReconcilerError, UnknownRevision, Untrusted
-from reconciler.fleet.policy_file import compile_policy
 from reconciler.fleet.released import Releases, check_key, missing, shared_branch, signature_name, untrusted
 from reconciler.fleet.signing_key import signing_key
 from reconciler.manifests import POLICY_FILE as POLICY_SOURCE

@@ -6,6 +6,7 @@ from pathlib import Path
 from reconciler.fleet import bundle
 from reconciler.fleet import policy_commands as policy
 from reconciler.fleet import release_commands as release
+from reconciler.fleet.approve_command import approve
 from reconciler.terminal import Parser, from_one_to
 from signing.documents import DEFAULT_BRANCH, NAME
 
@@ -26,6 +27,13 @@ came to be: squashed, rebased, merged by a button.
   fleet release verify     would a device obey it?
   fleet release list       all of them, and what they wait for
   fleet release freshen    say that the newest is still the newest
+"""
+
+
+_APPROVE = """\
+Approve what a branch changes: sign that its files may follow the newest commit of the branch that devices obey. Devices
+with `trust.policy: repository` then follow it however it is merged, when all have signed who must. It is for the newest
+commit only: when something else is merged first, bring the branch up to date and approve again.
 """
 
 
@@ -74,6 +82,18 @@ def add_release(commands: "argparse._SubParsersAction[Parser]") -> None:
         one.add_argument("--channel", type=_channel, default="main", help="default: main")
     for one in (prepare, sign, verify, listing, freshen):
         _branch_arguments(one)
+
+
+def add_approve(commands: "argparse._SubParsersAction[Parser]") -> None:
+    parser = commands.add_parser("approve", help="say that a branch may be merged, where devices ask for roles")
+    parser.description, parser.formatter_class = _APPROVE, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("revision", nargs="?", default="HEAD", help="what shall be merged; default: HEAD")
+    parser.add_argument("--onto", default="main", metavar="NAME", help="the branch that devices obey; default: main")
+    parser.add_argument("--show", action="store_true", help="only show who has approved it; exit code 40 if too few")
+    _key_arguments(parser)
+    _branch_arguments(parser)
+    _output_argument(parser)
+    parser.set_defaults(run=approve)
 
 
 def add_bundle(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from reconciler.documents import compile_policy
 from reconciler.errors import ManifestError, Problem, ProblemKind, ReconcilerError
-from reconciler.fleet.policy_file import compile_policy
 from reconciler.manifests import POLICY_FILE, Device, FleetFiles, Tree, check_documents
 from signing import PublicKey, SignatureError
 

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.errors import GitError, UnknownRevision, Untrusted
+from reconciler.documents import RolesHistory
+from reconciler.errors import GitError, ReconcilerError, UnknownRevision, Untrusted
 from reconciler.fleet.blame import SIGNERS_FILE
+from reconciler.fleet.released import untrusted
 from reconciler.repository import Store
 from reconciler.repository.desk import Desk
 from reconciler.terminal import complain, printable
-from signing import Admitted, AllowedSigners, ChainError, SignatureError, follow_chain, verify_commit
+from signing import Admitted, AllowedSigners, ChainError, OneIsEnough, Rules, SignatureError, follow_chain
 from signing import verify_tag as verify_raw_tag
+from signing.documents import RolesAt
 
 Chain = Sequence[tuple[str, bytes]]
 
@@ -24,18 +27,18 @@ def verify(options: argparse.Namespace) -> int:
     if options.tag:
         return _tag(desk, store, options)
     base, head = _ends(options.revisions, desk)
-    signers = _signers(desk, options.signers, head)
+    rules = _rules(desk, store, options, base, head)
     chain = store.chain(head, base or None)
     if not chain and base != head:
         advice = "devices that trust it do not go back"
         raise Untrusted("FORK_OR_REWIND", f"{head[:12]} is behind {base[:12]}", commit=head, advice=advice)
     previous = (base, store.commit(base)) if base else None
     history = store if options.merges == "recompute" else None
-    admitted, refusal = follow_chain(chain, signers, previous, datetime.now(UTC), history)
+    admitted, refusal = follow_chain(chain, rules, previous, datetime.now(UTC), history)
     if options.output == "json":
-        print(json.dumps(list(_plain(chain, admitted, refusal, signers)), indent=2))
+        print(json.dumps(list(_plain(admitted, refusal)), indent=2))
     else:
-        for line in _lines(chain, admitted, refusal, signers):
+        for line in _lines(chain, admitted, refusal):
             print(line)
     if refusal is None:
         return 0
@@ -46,6 +49,18 @@ def _ends(revisions: str, desk: Desk) -> tuple[str, str]:
     """The commit that is trusted, or nothing for the whole history, and the one that shall be followed."""
     base, dots, head = revisions.rpartition("..")
     return desk.resolve(base) if dots and base else "", desk.resolve(head or "HEAD")
+
+
+def _rules(desk: Desk, store: Store, options: argparse.Namespace, base: str, head: str) -> Rules:
+    """By whose word the base may be followed. Raises Untrusted."""
+    if options.policy != "repository":
+        return OneIsEnough(_signers(desk, options.signers, head))
+    if not base:
+        advice = "write BASE..HEAD: the policy at BASE is the one that is trusted"
+        raise ReconcilerError("nothing says which policy to begin with", advice=advice)
+    documents = desk.remote_ref(options.releases)
+    with untrusted(base):
+        return RolesAt.of(base, options.onto, RolesHistory(store, lambda: store.resolve(documents)))
 
 
 def _signers(desk: Desk, file: Path | None, head: str) -> AllowedSigners:
@@ -86,35 +101,23 @@ def _tag(desk: Desk, store: Store, options: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(
-    chain: Chain, admitted: Sequence[Admitted], refusal: ChainError | None, signers: AllowedSigners
-) -> Iterator[str]:
-    for one, (_, raw) in zip(admitted, chain, strict=False):
-        how = _how(one, raw, signers)
-        yield f"good     {one.id[:12]} {one.committed_at:%Y-%m-%d} {how:<44} {printable(one.subject)}".rstrip()
+def _lines(chain: Chain, admitted: Sequence[Admitted], refusal: ChainError | None) -> Iterator[str]:
+    for one in admitted:
+        yield f"good     {one.id[:12]} {one.committed_at:%Y-%m-%d} {one.told:<44} {printable(one.subject)}".rstrip()
     if refusal is not None:
         yield f"refused  {refusal.commit[:12]} {refusal.code}: {printable(_without_id(refusal))}"
-        if left := len(chain) - len(admitted) - 1:
-            yield f"         {left} more behind it, which no device looks at before it is gone"
+        ids = [commit for commit, _ in chain]
+        if left := ids[ids.index(refusal.commit) + 1 :]:
+            yield f"         {len(left)} more behind it, which no device looks at before it is gone"
     elif not chain:
         yield "nothing new"
 
 
-def _how(one: Admitted, raw: bytes, signers: AllowedSigners) -> str:
-    try:
-        verify_commit(raw, signers)
-    except SignatureError:
-        return f"a merge made again, for {one.principal}"
-    return f"signed by {one.principal}"
-
-
-def _plain(
-    chain: Chain, admitted: Sequence[Admitted], refusal: ChainError | None, signers: AllowedSigners
-) -> Iterator[dict[str, object]]:
-    for one, (_, raw) in zip(admitted, chain, strict=False):
-        is_signed = _how(one, raw, signers).startswith("signed")
+def _plain(admitted: Sequence[Admitted], refusal: ChainError | None) -> Iterator[dict[str, object]]:
+    for one in admitted:
+        is_signed = bool(one.fingerprint) and not one.is_recomputed
         told = {"commit": one.id, "verdict": "good", "signer": one.principal, "signed": is_signed}
-        yield {**told, "fingerprint": one.fingerprint, "subject": one.subject}
+        yield {**told, "approvers": one.approvers, "fingerprint": one.fingerprint, "subject": one.subject}
     if refusal is not None:
         told = {"commit": refusal.commit, "verdict": "refused", "code": refusal.code}
         yield {**told, "message": _without_id(refusal)}

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from reconciler.documents import branch_of
 from reconciler.errors import ReconcilerError, UnknownDevice, UnknownRevision
 from reconciler.fleet import audit as trail
 from reconciler.fleet import status as reported
@@ -23,6 +24,7 @@ from reconciler.model.report_text import revision_lines, state_lines
 from reconciler.repository import Store, read_history, read_reports
 from reconciler.repository.desk import Desk
 from reconciler.terminal import Parser, from_one_to, printable
+from signing import SignatureError
 from signing.documents import DEFAULT_BRANCH
 
 
@@ -179,18 +181,21 @@ def _of_commit(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
 
 def _origin(watch: _Watch, commit: str, options: argparse.Namespace) -> dict[str, object]:
     approvals: dict[str, tuple[str, tuple[str, ...]]] = {}
+    people: tuple[str, ...] = ()
     if tip := watch.fetched(options.releases):
         # Without documents nobody approves; the commit's own signature is all there is.
-        with suppress(ReconcilerError):
+        with suppress(ReconcilerError, SignatureError):
+            people = trail.approvers(commit, watch.store, branch_of(watch.store, tip))
             approvals = trail.approvals_of(*policies_of(watch.store, tip))
     found = trail.origin(commit, watch.store, signers_of(watch.tree), approvals)
     signed = f"signed by {found.writer.signer}" if found.writer.signer else found.writer.refused
-    approved = {"approved": f"{', '.join(found.approved_by)} by release {found.release}"} if found.approved_by else {}
+    by_release = f"{', '.join(found.approved_by)} by release {found.release}" if found.approved_by else ""
+    approved = by_release or ", ".join(people)
     return {
         "commit": found.commit,
         "subject": found.subject,
         "written": f"{found.writer.date} by {found.writer.author}, {signed}",
-        **approved,
+        **({"approved": approved} if approved else {}),
     }
 
 

@@ -66,10 +66,14 @@ class Desk:
 
     def revision(self, name: str) -> tuple[str, Tree]:
         """The commit that a name means, and its files below the folder. Raises UnknownRevision, TreeRefused."""
-        store, prefix = Git(self.git_dir), self.prefix()
         commit = self.resolve(name)
-        files = read_tree(store, commit, lambda path: _is_ours(path.removeprefix(prefix)) and path.startswith(prefix))
-        return commit, {path.removeprefix(prefix): content for path, content in files.items()}
+        return commit, self.files(commit)
+
+    def files(self, tree: str) -> Tree:
+        """The files below the folder of a commit or a tree, by its id. Raises TreeRefused."""
+        store, prefix = Git(self.git_dir), self.prefix()
+        files = read_tree(store, tree, lambda path: _is_ours(path.removeprefix(prefix)) and path.startswith(prefix))
+        return {path.removeprefix(prefix): content for path, content in files.items()}
 
     def resolve(self, name: str) -> str:
         """The commit that a name means in this working tree, whose HEAD is its own. Raises UnknownRevision."""

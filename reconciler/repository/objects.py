@@ -56,6 +56,13 @@ def brought_in(git: Git, first: str, second: str, limit: int) -> list[str]:
     return out.decode().split()[::-1]
 
 
+def changed(git: Git, before: str, after: str) -> list[str]:
+    """The paths of the files that differ, whatever they are. Raises GitError for endless ones."""
+    flags = ("-r", "-z", "--no-renames", "--name-only", "--end-of-options")
+    out = git.run_limited("diff-tree", *flags, before, after, most=_MAX_LISTING)
+    return out.decode("utf-8", "backslashreplace").split("\0")[:-1]
+
+
 def named_under(git: Git, under: str, limit: int) -> dict[str, tuple[str, str]]:
     """The refs below this folder, by name: id and type of what each names. Raises GitError for more than `limit`."""
     out = git.run("for-each-ref", f"--count={limit + 1}", "--format=%(objectname) %(objecttype) %(refname)", under)

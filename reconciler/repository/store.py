@@ -10,6 +10,7 @@ from reconciler.repository.objects import (
     MAX_FILE_BYTES,
     File,
     brought_in,
+    changed,
     digests,
     files_of,
     first_parents,
@@ -17,6 +18,7 @@ from reconciler.repository.objects import (
     read_files,
     read_objects,
     resolve,
+    small_objects,
 )
 
 # More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
@@ -64,6 +66,16 @@ class Store:
         except GitError:
             return ""
         return out.decode().strip() if code == 0 else ""
+
+    def changed(self, before: str, after: str) -> list[str]:
+        """The paths of the files that differ between two commits. Raises GitError for more than a tree may have."""
+        return changed(Git(self._git_dir), before, after)
+
+    def named(self, commit: str, paths: Iterable[str]) -> Tree:
+        """Some files of a commit by path; empty, what is missing or too big. Raises GitError."""
+        wanted = list(paths)
+        names = [f"{commit}:{path}" for path in wanted]
+        return dict(zip(wanted, small_objects(Git(self._git_dir), names, MAX_FILE_BYTES), strict=True))
 
     def files_of(self, commit: str) -> list[File]:
         """All files of a commit, unread. Raises TreeRefused."""

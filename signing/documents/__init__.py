@@ -1,6 +1,9 @@
 """Signed documents: the policy, releases, and notes that a release is still the newest. Bytes in, verdicts out."""
 
+from signing.documents.approval import NAMESPACE as APPROVAL_NAMESPACE
+from signing.documents.approval import Approval
 from signing.documents.branch import (
+    APPROVAL_FILE,
     DEFAULT_BRANCH,
     FRESHNESS_FILE,
     LISTING_FILE,
@@ -9,6 +12,7 @@ from signing.documents.branch import (
     SIGNERS_FILE,
     Branch,
     PolicyFiles,
+    approval_folder,
     freshness_folder,
     policy_folder,
     release_folder,
@@ -30,8 +34,11 @@ from signing.documents.release import (
     check_content,
     check_still_spoken,
 )
+from signing.documents.roles import POLICY_FOLDER, RolesAt, roles_for
 
 __all__ = [
+    "APPROVAL_FILE",
+    "APPROVAL_NAMESPACE",
     "DEFAULT_BRANCH",
     "FRESHNESS",
     "FRESHNESS_FILE",
@@ -42,6 +49,7 @@ __all__ = [
     "NAME",
     "NOTHING",
     "POLICY_FILE",
+    "POLICY_FOLDER",
     "POLICY_NAMESPACE",
     "RELEASE",
     "RELEASE_FILE",
@@ -50,6 +58,7 @@ __all__ = [
     "SHA256",
     "SIGNERS_FILE",
     "Accepted",
+    "Approval",
     "Branch",
     "Contents",
     "Entry",
@@ -61,11 +70,13 @@ __all__ = [
     "PolicyFiles",
     "Release",
     "ReleaseJudge",
+    "RolesAt",
     "Step",
     "Steps",
     "Voice",
     "Voices",
     "anchored",
+    "approval_folder",
     "check_content",
     "check_still_spoken",
     "follow_policies",
@@ -75,6 +86,7 @@ __all__ = [
     "moment_text",
     "policy_folder",
     "release_folder",
+    "roles_for",
     "signature_file",
     "succeed",
     "taken",

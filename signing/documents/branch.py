@@ -3,6 +3,7 @@
 policies/VERSION/       policy.json   allowed_signers   signatures/NAME.sig
 releases/CHANNEL/SEQ/   release.json  files             signatures/NAME.sig
 freshness/CHANNEL/      freshness.json                  signatures/NAME.sig
+approvals/BASE/CONTENT/ approval.json                   signatures/NAME.sig
 """
 
 import re
@@ -15,6 +16,9 @@ DEFAULT_BRANCH = "releases"
 POLICY_FILE, SIGNERS_FILE = "policy.json", "allowed_signers"
 RELEASE_FILE, LISTING_FILE = "release.json", "files"
 FRESHNESS_FILE = "freshness.json"
+APPROVAL_FILE = "approval.json"
+# More than people ever prepare for one commit; whoever may push could put any number there.
+MAX_APPROVALS = 100
 _NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 _SIGNATURES = re.compile(r"signatures/([^/]+)\.sig")
 
@@ -29,6 +33,10 @@ def release_folder(channel: str, seq: int) -> str:
 
 def freshness_folder(channel: str) -> str:
     return f"freshness/{channel}"
+
+
+def approval_folder(base: str, content: str) -> str:
+    return f"approvals/{base}/{content}"
 
 
 def signature_file(folder: str, principal: str) -> str:
@@ -83,6 +91,13 @@ class Branch:
         """The note and its signatures."""
         found = self._folder(freshness_folder(channel), FRESHNESS_FILE)
         return None if found is None else (found[0][0], found[1])
+
+    def approvals(self, base: str) -> tuple[tuple[bytes, Mapping[str, bytes]], ...]:
+        """The approvals of what may follow this commit, each with its signatures."""
+        parts = (path.split("/") for path in self.paths if path.startswith(f"approvals/{base}/"))
+        contents = sorted({part[2] for part in parts if part[3:] == [APPROVAL_FILE]})[:MAX_APPROVALS]
+        found = (self._folder(approval_folder(base, content), APPROVAL_FILE) for content in contents)
+        return tuple((one[0][0], one[1]) for one in found if one is not None)
 
     def _numbers(self, folder: str, file: str) -> tuple[int, ...]:
         names = (path[len(folder) : -len(file) - 1] for path in self.paths if path.startswith(folder))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from signing_workbench import NOW, SECONDS, KeyPair, Repository, allow, commit_payload, make_repository
 
-from signing import Admitted, ChainError, Signer, admit_chain, sign_commit
+from signing import Admitted, ChainError, OneIsEnough, Signer, admit_chain, sign_commit
 
 ALICE, MALLORY = Signer.generate(), Signer.generate()
 SIGNERS = allow(ALICE)
@@ -35,7 +35,7 @@ FOREIGN_ROOT = make(message="Another root")
 def judged(commits: Sequence[Commit], previous: Commit | None) -> tuple[str, str]:
     """Code and blamed commit, or `accepted` and the last one."""
     try:
-        admitted = admit_chain(commits, SIGNERS, previous, NOW)
+        admitted = admit_chain(commits, OneIsEnough(SIGNERS), previous, NOW)
     except ChainError as error:
         assert error.commit[:12] in str(error)
         return error.code, error.commit
@@ -103,20 +103,20 @@ def test_a_history_is_judged(commits: list[Commit], previous: Commit | None, exp
 
 
 def test_an_admitted_commit_says_who_answers_for_it() -> None:
-    (admitted,) = admit_chain([ONE], SIGNERS, ROOT, NOW)
+    (admitted,) = admit_chain([ONE], OneIsEnough(SIGNERS), ROOT, NOW)
     assert admitted == Admitted(ONE[0], "alice", ALICE.public.fingerprint, "Next", NOW)
 
 
 def test_a_slow_clock_is_told_to_be_checked() -> None:
     with pytest.raises(ChainError, match="check this device's clock"):
-        admit_chain([ONE], SIGNERS, ROOT, NOW - timedelta(days=3))
+        admit_chain([ONE], OneIsEnough(SIGNERS), ROOT, NOW - timedelta(days=3))
 
 
 def test_an_expired_key_cannot_sign_into_its_past() -> None:
     signers = allow(ALICE, options='valid-before="20260601Z"')
     past = make(ONE, seconds=SECONDS - 13 * HOUR)
     with pytest.raises(ChainError) as caught:
-        admit_chain([past], signers, ONE, NOW)
+        admit_chain([past], OneIsEnough(signers), ONE, NOW)
     assert caught.value.code == "BACKDATED"
 
 
@@ -131,9 +131,9 @@ def test_a_real_history_of_git(object_format: str, tmp_path: Path, alice: KeyPai
     repository.git("merge", "-q", "--no-ff", "-S", "-m", "Merge side", "side")
     merge = repository.head()
     last = repository.commit(b"Last\n", "-S")
-    admitted = admit_chain([first, merge, last], signers, None, NOW)
+    admitted = admit_chain([first, merge, last], OneIsEnough(signers), None, NOW)
     assert [one.subject for one in admitted] == ["Base", "Merge side", "Last"]
-    assert admit_chain([last], signers, merge, NOW) == admitted[2:]
+    assert admit_chain([last], OneIsEnough(signers), merge, NOW) == admitted[2:]
 
 
 REWRITES: dict[str, Callable[[Repository], object]] = {
@@ -150,5 +150,5 @@ def test_a_forced_push_is_not_followed(
     trusted = repository.commit(b"Trusted\n", "-S")
     rewrite(repository)
     with pytest.raises(ChainError) as caught:
-        admit_chain([repository.head()], allow(alice.signer), trusted, NOW)
+        admit_chain([repository.head()], OneIsEnough(allow(alice.signer)), trusted, NOW)
     assert caught.value.code == "FORK_OR_REWIND"

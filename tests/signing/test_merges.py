@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from signing_workbench import NOW, SECONDS, Repository, allow, commit_payload, run
 
-from signing import AllowedSigners, ChainError, Signer, admit_chain, follow_chain, sign_commit
+from signing import AllowedSigners, ChainError, OneIsEnough, Signer, admit_chain, follow_chain, sign_commit
 
 ALICE, BOB, MALLORY = Signer.generate(), Signer.generate(), Signer.generate()
 # Bob's key counted until an hour ago.
@@ -238,7 +238,7 @@ def test_a_merge_is_made_again_or_refused(name: str, history: History) -> None:
 def judged(trusted: Commit, merge: Commit, history: "History | None") -> tuple[str, str]:
     """Who answers, or the code; and the commit that is admitted or to blame."""
     try:
-        (admitted,) = admit_chain([merge], SIGNERS, trusted, NOW, history)
+        (admitted,) = admit_chain([merge], OneIsEnough(SIGNERS), trusted, NOW, history)
     except ChainError as error:
         return error.code, error.commit
     return admitted.principal, admitted.id
@@ -275,7 +275,9 @@ def test_a_merge_that_brings_in_too_much_is_refused_and_what_came_before_it_foll
     assert judged(trusted, merge, history)[0] == "RANGE_TOO_LONG"
     root = trusted[0], history.commit(trusted[0])
     before = root[1].split(b"parent ")[1][:40].decode()
-    admitted, refusal = follow_chain([root, merge], SIGNERS, (before, history.commit(before)), NOW, history)
+    admitted, refusal = follow_chain(
+        [root, merge], OneIsEnough(SIGNERS), (before, history.commit(before)), NOW, history
+    )
     assert [one.id for one in admitted] == [trusted[0]]
     assert refusal is not None
     assert (refusal.code, refusal.commit) == ("RANGE_TOO_LONG", merge[0])
@@ -287,7 +289,7 @@ def test_the_one_who_signed_the_newest_commit_of_the_branch_answers(history: His
     newest = history.make(side, files={**SIDE, "more": "x\n"}, signer=carol)
     merge = history.button(trusted, newest)
     both = AllowedSigners.parse(f"alice {ALICE.public.line}\ncarol {carol.public.line}\n".encode(), "allowed_signers")
-    (admitted,) = admit_chain([merge], both, trusted, NOW, history)
+    (admitted,) = admit_chain([merge], OneIsEnough(both), trusted, NOW, history)
     assert (admitted.principal, admitted.fingerprint) == ("carol", carol.public.fingerprint)
     with pytest.raises(ChainError, match="SIGNER_UNKNOWN"):
-        admit_chain([merge], allow(carol, "carol"), trusted, NOW, history)
+        admit_chain([merge], OneIsEnough(allow(carol, "carol")), trusted, NOW, history)

@@ -27,8 +27,12 @@ class Contents:
     def listing(self, commit: str) -> Listing:
         """Every file of it, by the digest of its content."""
         self.tree(commit)
+        return self.listing_of(commit)
+
+    def listing_of(self, tree: str) -> Listing:
+        """The same of a tree, of which there may be no commit yet."""
         try:
-            files = self._store.digests(commit)
+            files = self._store.digests(tree)
         except (TreeRefused, ObjectTooBig) as error:
             raise _refused(error) from error
         except GitError as error:

@@ -1,0 +1,64 @@
+"""Mode `commits` with roles, out of an object store: the policy in a commit's files, and what was approved."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from reconciler.documents.contents import Contents, branch_of
+from reconciler.documents.policy_file import SIGNERS_SOURCE, compile_policy
+from reconciler.errors import GitError, ReconcilerError, UnknownRevision
+from reconciler.manifests import POLICY_FILE
+from reconciler.repository import Store
+from signing import SignatureError
+from signing.documents import Policy
+
+# A policy in the files of a commit counts from that commit to the next; it has no dates of its own.
+_NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
+
+Documents = Sequence[tuple[bytes, Mapping[str, bytes]]]
+
+
+class RolesHistory:
+    """The commits of a store, and the approvals on the branch of documents; there need be no such branch."""
+
+    def __init__(self, store: Store, approvals: Callable[[], str]) -> None:
+        """`approvals` names the commit of the branch of documents. Raises UnknownRevision when there is none."""
+        self._store, self._tip = store, approvals
+        self._changed: dict[tuple[str, str], Sequence[str]] = {}
+        self._approvals: dict[str, Documents] = {}
+
+    def changed(self, before: str, after: str) -> Sequence[str]:
+        """The paths that differ. Each pair is asked for twice: who may, and does the policy change?"""
+        pair = (before, after)
+        if pair not in self._changed:
+            try:
+                self._changed = {pair: self._store.changed(before, after)}
+            except GitError as error:
+                told = f"what it changes cannot be read: {error}"
+                raise SignatureError("COMMIT_MISSING", told) from error
+        return self._changed[pair]
+
+    def policy(self, commit: str) -> Policy:
+        """Raises SignatureError POLICY_FILE with the first thing that is wrong."""
+        try:
+            files = self._store.named(commit, (POLICY_FILE, SIGNERS_SOURCE))
+            return compile_policy({path: raw for path, raw in files.items() if raw}, 1, _NO_DATE)[0]
+        except ReconcilerError as error:
+            told = f"the policy at {commit[:12]} cannot be used: {str(error).splitlines()[0]}"
+            raise SignatureError("POLICY_FILE", told) from error
+
+    def content(self, commit: str) -> str:
+        return Contents(self._store).listing(commit).content
+
+    def approvals(self, base: str) -> Documents:
+        if base not in self._approvals:
+            self._approvals = {base: self._read(base)}
+        return self._approvals[base]
+
+    def _read(self, base: str) -> Documents:
+        try:
+            return branch_of(self._store, self._tip()).approvals(base)
+        except UnknownRevision:
+            return ()
+        except SignatureError:
+            # Junk there takes approvals away, as whoever may push could do in any case; signed commits need none.
+            return ()
