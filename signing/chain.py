@@ -109,10 +109,7 @@ def _step(ahead: Sequence[tuple[str, bytes]], place: _Place, history: History | 
             answer = _answer(commit_id, commit, place, history)
             reached, count = (commit_id, commit), 1
         except SignatureError as error:
-            found = _approved(ahead, place)
-            if found is None:
-                raise error
-            reached, answer, count = found
+            reached, answer, count = _instead(ahead, place, error)
         rules = place.rules.following(reached[0])
     except ChainError:
         raise
@@ -131,9 +128,13 @@ def _admitted(reached: Named, answer: Answer) -> Admitted:
 
 def _answer(commit_id: str, commit: SignedObject, place: _Place, history: History | None) -> Answer:
     """Who answers for this one commit: whoever signed it, if that is enough; or whoever signed what it merges."""
-    approvers = place.rules.approvers(commit_id, commit)
+    approvers = place.rules.approvers(commit)
     try:
-        return _signed(commit_id, commit, place, approvers)
+        good = place.rules.verified(commit)
+        answer = Answer(approvers, good.principal, good.key.fingerprint)
+        if place.id is not None:
+            place.rules.check(place.id, commit_id, answer.people)
+        return answer
     except SignatureError as error:
         if history is None or not may_be_recomputed(commit, error):
             raise
@@ -144,30 +145,33 @@ def _answer(commit_id: str, commit: SignedObject, place: _Place, history: Histor
         raise ChainError(error.code, error.message.removeprefix(f"commit {commit_id[:12]}: "), commit_id) from error
 
 
-def _signed(commit_id: str, commit: SignedObject, place: _Place, approvers: frozenset[str]) -> Answer:
+def _instead(ahead: Sequence[tuple[str, bytes]], place: _Place, refusal: SignatureError) -> tuple[Named, Answer, int]:
+    """What was approved, where the signature under the next commit is not enough; else that refusal is raised."""
     try:
-        good = place.rules.verified(commit)
+        found = _approved(ahead, place)
     except SignatureError as error:
-        if not approvers or error.code not in NOT_BY_US:
-            raise
-        answer = Answer(approvers)
-    else:
-        answer = Answer(approvers, good.principal, good.key.fingerprint)
-    if place.id is not None:
-        place.rules.check(place.id, commit_id, answer.people)
-    return answer
+        # Of two that did not suffice, the one with more people tells more.
+        raise (error if refusal.code in NOT_BY_US else refusal) from error
+    if found is None:
+        raise refusal
+    return found
 
 
 def _approved(ahead: Sequence[tuple[str, bytes]], place: _Place) -> tuple[Named, Answer, int] | None:
-    """The first of the commits behind the next one whose files were approved: what a rebase made of a branch."""
-    if place.id is None:
-        return None
-    for count, (commit_id, commit) in enumerate(_sound(ahead[: MAX_REBASED + 1], place), start=1):
-        people = place.rules.approvers(commit_id, commit) if count > 1 else frozenset()
-        if people:
-            place.rules.check(place.id, commit_id, people)
-            return (commit_id, commit), Answer(people), count
-    return None
+    """The first of the next commits whose files were approved, whoever signed it: what a forge made of a branch.
+
+    And those behind it that change no file. Not the last one with these files: what came between may have replaced them
+    for a reason.
+    """
+    found: tuple[Named, Answer, int] | None = None
+    for count, (commit_id, commit) in enumerate(_sound(ahead[:MAX_REBASED], place), start=1):
+        if found is not None and commit.tree != found[0][1].tree:
+            break
+        if people := place.rules.approvers(commit):
+            found = (commit_id, commit), Answer(people), count
+    if found is not None and place.id is not None:
+        place.rules.check(place.id, found[0][0], found[1].people)
+    return found
 
 
 def _sound(ahead: Sequence[tuple[str, bytes]], place: _Place) -> Iterator[Named]:

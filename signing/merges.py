@@ -12,9 +12,8 @@ from signing.rules import Rules
 
 # More than one pull request has; each costs a signature and some a merge.
 MAX_BROUGHT_IN = 1_000
-# A commit that somebody allowed did not sign; nothing else about its signature may be wrong.
 NOT_BY_US = ("UNSIGNED", "SIG_FORMAT", "SIGNER_UNKNOWN")
-# Or somebody did who may not change all of it: then that signature says no more than none.
+# A merge that nobody allowed signed, or somebody who may not change all of it; nothing else may be wrong about it.
 _NOT_ENOUGH = (*NOT_BY_US, "PATH_QUORUM", "POLICY_ALONE")
 
 

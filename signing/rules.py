@@ -13,7 +13,7 @@ class Rules(Protocol):
     def verified(self, commit: SignedObject) -> CommitSignature:
         """Who signed it."""
 
-    def approvers(self, commit_id: str, commit: SignedObject) -> frozenset[str]:
+    def approvers(self, commit: SignedObject) -> frozenset[str]:
         """Who has said, beside the commits, that these files may follow; with no word of the forge's in it."""
 
     def check(self, before: str, after: str, people: frozenset[str]) -> None:
@@ -32,7 +32,7 @@ class OneIsEnough:
     def verified(self, commit: SignedObject) -> CommitSignature:
         return verify_split(commit, self.signers)
 
-    def approvers(self, commit_id: str, commit: SignedObject) -> frozenset[str]:
+    def approvers(self, commit: SignedObject) -> frozenset[str]:
         return frozenset()
 
     def check(self, before: str, after: str, people: frozenset[str]) -> None:

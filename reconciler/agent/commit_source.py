@@ -15,7 +15,7 @@ from reconciler.agent.source import (
     told_of,
 )
 from reconciler.agent.trust_settings import REPOSITORY, TrustSettings
-from reconciler.documents import RolesHistory
+from reconciler.documents import RolesHistory, branch_of
 from reconciler.errors import GitError, StateError, UnknownRevision, Untrusted
 from reconciler.manifests import Admission
 from reconciler.model import Fact, Revision
@@ -106,7 +106,9 @@ class CommitSource(Source):
         return OneIsEnough(load_signers(self._trust.allowed_signers))
 
     def _history(self) -> RolesHistory:
-        return RolesHistory(self._mirror, lambda: self._mirror.seen(self._trust.releases).commit)
+        return RolesHistory(
+            self._mirror, lambda: branch_of(self._mirror, self._mirror.seen(self._trust.releases).commit)
+        )
 
 
 class UnsafeSource(Source):

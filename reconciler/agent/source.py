@@ -14,6 +14,7 @@ from reconciler.manifests import Admission
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror, Store
 from signing import AllowedSigners, SignatureError, UnableToCheck
+from signing.documents import Branch
 
 # Whom a device obeys in mode `unsafe-head`.
 ANYBODY = "anybody who may push (unsafe-head)"
@@ -100,8 +101,8 @@ def known_signers(config: Config, journal: Journal) -> AllowedSigners:
     try:
         if trust.policy == REPOSITORY:
             trusted = journal.trusted
-            store = Store(config.state / "repository.git")
-            return RolesHistory(store, lambda: "").policy(trusted.commit if trusted else trust.anchor).signers
+            history = RolesHistory(Store(config.state / "repository.git"), Branch.empty)
+            return history.policy(trusted.commit if trusted else trust.anchor).signers
         if trust.mode != RELEASE:
             return load_signers(trust.allowed_signers)
         state = journal.release_trust

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from reconciler.documents.contents import Contents, branch_of
+from reconciler.documents.contents import Contents
 from reconciler.documents.policy_file import SIGNERS_SOURCE, compile_policy
 from reconciler.errors import GitError, ReconcilerError, UnknownRevision
 from reconciler.manifests import POLICY_FILE
 from reconciler.repository import Store
 from signing import SignatureError
-from signing.documents import Policy
+from signing.documents import Branch, Policy
 
 # A policy in the files of a commit counts from that commit to the next; it has no dates of its own.
 _NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
@@ -20,11 +20,12 @@ Documents = Sequence[tuple[bytes, Mapping[str, bytes]]]
 class RolesHistory:
     """The commits of a store, and the approvals on the branch of documents; there need be no such branch."""
 
-    def __init__(self, store: Store, approvals: Callable[[], str]) -> None:
-        """`approvals` names the commit of the branch of documents. Raises UnknownRevision when there is none."""
-        self._store, self._tip = store, approvals
+    def __init__(self, store: Store, documents: Callable[[], Branch]) -> None:
+        """`documents` gives the branch of documents, and raises UnknownRevision when there is none."""
+        self._store, self._documents = store, documents
         self._changed: dict[tuple[str, str], Sequence[str]] = {}
         self._approvals: dict[str, Documents] = {}
+        self._contents: dict[str, str] = {}
 
     def changed(self, before: str, after: str) -> Sequence[str]:
         """The paths that differ. Each pair is asked for twice: who may, and does the policy change?"""
@@ -46,8 +47,11 @@ class RolesHistory:
             told = f"the policy at {commit[:12]} cannot be used: {str(error).splitlines()[0]}"
             raise SignatureError("POLICY_FILE", told) from error
 
-    def content(self, commit: str) -> str:
-        return Contents(self._store).listing(commit).content
+    def content(self, tree: str) -> str:
+        """Each is asked for more than once: whoever may push could have all files read again for each commit."""
+        if tree not in self._contents:
+            self._contents = {tree: Contents(self._store).listing_of(tree).content}
+        return self._contents[tree]
 
     def approvals(self, base: str) -> Documents:
         if base not in self._approvals:
@@ -56,9 +60,7 @@ class RolesHistory:
 
     def _read(self, base: str) -> Documents:
         try:
-            return branch_of(self._store, self._tip()).approvals(base)
-        except UnknownRevision:
-            return ()
-        except SignatureError:
+            return self._documents().approvals(base)
+        except (UnknownRevision, SignatureError):
             # Junk there takes approvals away, as whoever may push could do in any case; signed commits need none.
             return ()

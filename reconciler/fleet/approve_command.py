@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.documents import Contents, RolesHistory
+from reconciler.documents import Contents, RolesHistory, branch_of
 from reconciler.errors import ReconcilerError, UnknownRevision, Untrusted
 from reconciler.fleet.policy_commands import confirm
 from reconciler.fleet.preview import preview
@@ -20,6 +20,7 @@ from signing.documents import (
     APPROVAL_FILE,
     APPROVAL_NAMESPACE,
     Approval,
+    Branch,
     Policy,
     approval_folder,
     roles_for,
@@ -60,7 +61,8 @@ class Proposal:
 
     def _fresh(self) -> RolesHistory:
         """As the branch is now: somebody may just have approved."""
-        return RolesHistory(Store(self.desk.git_dir), lambda: self.shared.tip)
+        store = Store(self.desk.git_dir)
+        return RolesHistory(store, lambda: branch_of(store, self.shared.tip))
 
 
 def approve(options: argparse.Namespace) -> int:
@@ -104,9 +106,8 @@ def _proposal(options: argparse.Namespace) -> Proposal:
     if not tree:
         advice = f"bring it up to date with `{options.onto}`, and push it"
         raise ReconcilerError(f"`{options.revision}` conflicts with `{options.onto}`", advice=advice)
-    history = RolesHistory(store, lambda: shared.tip)
     with untrusted(base):
-        policy = history.policy(base)
+        policy = RolesHistory(store, Branch.empty).policy(base)
         changed = store.changed(base, tree)
         roles = {path: roles_for(policy, path) for path in changed}
         content = Contents(store).listing_of(tree).content

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from reconciler.documents import RolesHistory
 from reconciler.errors import GitError
@@ -10,8 +10,8 @@ from reconciler.fleet.blame import Writer, writer_of
 from reconciler.fleet.history import Heard
 from reconciler.fleet.released import Policies, find
 from reconciler.repository import Store
-from signing import MAX_REBASED, AllowedSigners, SignatureError, identified, split_commit
-from signing.documents import APPROVAL_NAMESPACE, Approval, Branch, voices_of
+from signing import MAX_REBASED, AllowedSigners, SignatureError, follow_chain, split_commit
+from signing.documents import Approval, Branch, RolesAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +90,34 @@ def origin(
 
 
 def approvers(commit: str, store: Store, branch: Branch) -> tuple[str, ...]:
-    """Who approved that the files of this commit follow one before it, by the policy that was in force there."""
-    bases = {path.split("/")[1] for path in branch.paths if path.startswith("approvals/")}
-    history = RolesHistory(store, lambda: "")
-    for base in _first_parents(commit, store) if bases else ():
-        for raw, signatures in branch.approvals(base) if base in bases else ():
+    """Who approved it beside the commits, judged as by a device that comes from the commit before."""
+    history = RolesHistory(store, lambda: branch)
+    for base in _bases(commit, store, branch):
+        for raw, _ in branch.approvals(base):
             try:
-                policy, approval = history.policy(base), Approval.parse(raw)
-                made = identified(commit, store.commit(commit))
-                at, revoked = made.committed_at, policy.revoked
-                people = voices_of(raw, signatures, APPROVAL_NAMESPACE, policy.signers, revoked, at).people
-                if (approval.base, approval.tree) == (base, made.tree) and people:
-                    return tuple(sorted(people))
+                rules = RolesAt.of(base, Approval.parse(raw).branch, history)
+                chain, previous = store.chain(commit, base), (base, store.commit(base))
+                admitted, _ = follow_chain(chain, rules, previous, datetime.now(UTC), store)
             except SignatureError:
                 continue
+            if admitted and admitted[-1].id == commit:
+                return admitted[-1].approvers
     return ()
 
 
-def _first_parents(commit: str, store: Store) -> Iterator[str]:
-    """As far as a rebase reaches, and as this clone has them."""
-    for _ in range(MAX_REBASED + 1):
+def _bases(commit: str, store: Store, branch: Branch) -> Iterator[str]:
+    """The commits before it for which something was approved, as far as a rebase reaches and this clone has them."""
+    bases = {path.split("/")[1] for path in branch.paths if path.startswith("approvals/")}
+    for _ in range(MAX_REBASED + 1 if bases else 0):
         try:
             parents = split_commit(store.commit(commit)).parents
         except (GitError, SignatureError):
             return
-        if not parents:
+        commit = parents[0] if parents else ""
+        if commit in bases:
+            yield commit
+        if not commit:
             return
-        commit = parents[0]
-        yield commit
 
 
 def approvals_of(branch: Branch, policies: Policies) -> dict[str, tuple[str, tuple[str, ...]]]:

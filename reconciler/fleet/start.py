@@ -52,8 +52,8 @@ spec:
   # identity: ssh-ed25519 AAAA...   # the public half of the key that signs its reports
   variables: {PORT: "8080"}
 """
-# Commits, and in mode `release` policies and releases.
-_NAMESPACES = "git,policy.v1@fleet,release.v1@fleet"
+# Commits and approvals of them; in mode `release`, policies and releases.
+_NAMESPACES = "git,approve.v1@fleet,policy.v1@fleet,release.v1@fleet"
 _SIGNERS = """\
 # Who may change this fleet, in OpenSSH's format: WHO namespaces="..." KEY
 #   git config gpg.ssh.allowedSignersFile trust/allowed_signers

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.documents import RolesHistory
+from reconciler.documents import RolesHistory, branch_of
 from reconciler.errors import GitError, ReconcilerError, UnknownRevision, Untrusted
 from reconciler.fleet.blame import SIGNERS_FILE
 from reconciler.fleet.released import untrusted
@@ -60,7 +60,7 @@ def _rules(desk: Desk, store: Store, options: argparse.Namespace, base: str, hea
         raise ReconcilerError("nothing says which policy to begin with", advice=advice)
     documents = desk.remote_ref(options.releases)
     with untrusted(base):
-        return RolesAt.of(base, options.onto, RolesHistory(store, lambda: store.resolve(documents)))
+        return RolesAt.of(base, options.onto, RolesHistory(store, lambda: branch_of(store, store.resolve(documents))))
 
 
 def _signers(desk: Desk, file: Path | None, head: str) -> AllowedSigners:

@@ -9,6 +9,7 @@ approvals/BASE/CONTENT/ approval.json                   signatures/NAME.sig
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from signing.documents.changes import Step
 
@@ -58,6 +59,11 @@ class Branch:
 
     paths: frozenset[str]
     read: Callable[[Iterable[str]], Mapping[str, bytes]]
+
+    @classmethod
+    def empty(cls) -> Self:
+        """One on which nothing lies."""
+        return cls(frozenset(), lambda _: {})
 
     def versions(self) -> tuple[int, ...]:
         """The versions of the policy that are there, lowest first."""

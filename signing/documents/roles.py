@@ -23,8 +23,8 @@ class History(Protocol):
     def policy(self, commit: str) -> Policy:
         """The policy in the files of a commit."""
 
-    def content(self, commit: str) -> str:
-        """The digest of the `Listing` of a commit."""
+    def content(self, tree: str) -> str:
+        """The digest of the `Listing` of a tree."""
 
     def approvals(self, base: str) -> Sequence[tuple[bytes, Mapping[str, bytes]]]:
         """What lies there for that base: documents, each with its signatures, not yet believed."""
@@ -50,7 +50,7 @@ class RolesAt:
             raise SignatureError("KEY_REVOKED", f"key {good.key.fingerprint} of {good.principal} is revoked")
         return good
 
-    def approvers(self, commit_id: str, commit: SignedObject) -> frozenset[str]:
+    def approvers(self, commit: SignedObject) -> frozenset[str]:
         found: set[str] = set()
         for raw, signatures in self.history.approvals(self.base):
             try:
@@ -62,7 +62,7 @@ class RolesAt:
                 continue
             signers, revoked = self.policy.signers, self.policy.revoked
             people = voices_of(raw, signatures, NAMESPACE, signers, revoked, commit.committed_at).people
-            if people and self.history.content(commit_id) == approval.content:
+            if people and self.history.content(commit.tree) == approval.content:
                 found |= people
         return frozenset(found)
 

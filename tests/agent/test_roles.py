@@ -144,6 +144,30 @@ def test_a_squash_or_a_rebase_is_one_step_that_was_approved(stage: Stage) -> Non
     assert told(stage.obtain()) == "ben"
 
 
+def test_an_empty_commit_behind_what_was_approved_belongs_to_it(stage: Stage) -> None:
+    first = stage.commit({APP: b"first\n"}, None)
+    stage.approve(first, {"ann": ANN})
+    second = stage.commit({}, None, parent=first)
+    stage.push(second)
+    obtained = stage.obtain()
+    assert told(obtained) == "ann"
+    assert obtained.trusted is not None
+    assert obtained.trusted.commit == second
+    stage.push(stage.commit({}, None))
+    assert told(stage.obtain()) == "UNSIGNED"
+
+
+def test_a_device_that_was_away_is_not_led_back_to_what_was_approved_once(stage: Stage) -> None:
+    approved = stage.commit({APP: b"x\n"}, None)
+    stage.approve(approved, {"ann": ANN})
+    mended = stage.commit({APP: b"mended\n"}, ANN, parent=approved)
+    stage.push(stage.commit({APP: b"x\n"}, None, parent=mended))
+    obtained = stage.obtain()
+    assert told(obtained) == "UNSIGNED"
+    assert obtained.trusted is not None
+    assert obtained.trusted.commit == mended
+
+
 def test_nothing_between_that_was_not_approved_is_ever_obeyed(stage: Stage) -> None:
     first = stage.commit({APP: b"first\n"}, None)
     stage.approve(stage.commit({APP: b"second\n"}, None, parent=first), {"ann": ANN})

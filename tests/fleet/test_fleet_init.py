@@ -92,7 +92,9 @@ def test_two_signers_have_a_line_each(tmp_path: Path, ann: Operator, capsys: pyt
     assert run_fleet(capsys, "init", str(tmp_path / "acme"), *signers).code == 0
     lines = (tmp_path / "acme/trust/allowed_signers").read_text().splitlines()
     for line, one in zip(lines[-2:], (ann, bob), strict=True):
-        assert line == one.allowed_signers_line.replace('"git"', '"git,policy.v1@fleet,release.v1@fleet"')
+        assert line == one.allowed_signers_line.replace(
+            '"git"', '"git,approve.v1@fleet,policy.v1@fleet,release.v1@fleet"'
+        )
     policy = (tmp_path / "acme/trust/policy.yaml").read_text()
     assert f"root: {{principals: [{ann.email}, {bob.email}], threshold: 2}}" in policy
     assert run_fleet(capsys, "-C", str(tmp_path / "acme"), "validate").code == 0
