@@ -1,6 +1,6 @@
 """Who may speak: keys, signatures and trust, on raw bytes. Imports only the standard library and `cryptography`."""
 
-from signing.allowed_signers import AllowedSigner, AllowedSigners
+from signing.allowed_signers import AllowedSigner, AllowedSigners, parse_revoked
 from signing.chain import MAX_REBASED, Admitted, admit_chain, follow_chain
 from signing.commits import CommitSignature, SignedObject, sign_commit, split_commit, verify_commit
 from signing.errors import ChainError, SignatureError, UnableToCheck
@@ -8,6 +8,7 @@ from signing.identity import identified
 from signing.keyfile import load_signer, write_new_key
 from signing.keys import PublicKey
 from signing.merges import History
+from signing.openpgp import ForgeKeys
 from signing.rules import OneIsEnough, Rules
 from signing.signer import Signer
 from signing.sshsig import verify_signature
@@ -20,6 +21,7 @@ __all__ = [
     "AllowedSigners",
     "ChainError",
     "CommitSignature",
+    "ForgeKeys",
     "History",
     "OneIsEnough",
     "PublicKey",
@@ -33,6 +35,7 @@ __all__ = [
     "follow_chain",
     "identified",
     "load_signer",
+    "parse_revoked",
     "sign_commit",
     "split_commit",
     "verify_commit",

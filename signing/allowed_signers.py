@@ -18,6 +18,8 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9._@+/-]+")
 _OPTION = re.compile(r'([A-Za-z-]+)(?:="([^"\\]*)")?(,| +)')
 _TIMES = {9: "%Y%m%dZ", 13: "%Y%m%d%H%MZ", 15: "%Y%m%d%H%M%SZ"}
 _TIME = re.compile(r"[0-9]+Z")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_KRL = b"SSHKRL\n\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class AllowedSigners:
 
     source: str
     by_blob: Mapping[bytes, AllowedSigner]
+    # Fingerprints of keys that are not heard, whatever stands in the file.
+    revoked: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, text: bytes, source: str) -> Self:
@@ -61,6 +65,8 @@ class AllowedSigners:
         if signer is None:
             raise SignatureError("SIGNER_UNKNOWN", f"key {key.fingerprint} ({key.type}) is not in {self.source}")
         who = f"key {key.fingerprint} of {signer.principal}"
+        if key.fingerprint in self.revoked:
+            raise SignatureError("KEY_REVOKED", f"{who} is revoked")
         if signer.namespaces is not None and namespace not in signer.namespaces:
             allowed = ",".join(sorted(signer.namespaces))
             raise SignatureError("SIG_NAMESPACE", f"{who} may sign for {allowed}, not for {shown(namespace)}")
@@ -70,6 +76,25 @@ class AllowedSigners:
         if signer.valid_before is not None and at > signer.valid_before:
             raise SignatureError("KEY_EXPIRED", f"{who} counts until {_utc(signer.valid_before)}, used {_utc(at)}")
         return signer.principal
+
+
+def parse_revoked(text: bytes, source: str) -> frozenset[str]:
+    """The fingerprints of a file of public keys, one a line, as of git's `gpg.ssh.revocationFile`; or `SHA256:...`.
+
+    Raises UnableToCheck: whoever cannot read who is revoked hears nobody.
+    """
+    if text.startswith(_KRL):
+        raise UnableToCheck("SIGNERS", f"{source}: a binary KRL is not read; list the public keys, one a line")
+    found: set[str] = set()
+    for number, line in enumerate(_lines(text, source), start=1):
+        words = line.strip(" \t")
+        if not words or words.startswith("#"):
+            continue
+        try:
+            found.add(words if _FINGERPRINT.fullmatch(words) else PublicKey.parse(words).fingerprint)
+        except SignatureError as error:
+            raise UnableToCheck(error.code, f"{source}:{number}: {error.message}") from error
+    return frozenset(found)
 
 
 def _lines(text: bytes, source: str) -> list[str]:

@@ -7,8 +7,8 @@ from datetime import datetime
 from signing.commits import SignedObject
 from signing.errors import ChainError, SignatureError
 from signing.identity import check_dates, identified
-from signing.merges import NOT_BY_US, Answer, History, admit_merge, may_be_recomputed
-from signing.rules import Rules
+from signing.merges import Answer, History, admit_merge, may_be_recomputed
+from signing.rules import NOT_BY_US, Rules, signature_of
 
 MAX_COMMITS = 10_000
 MAX_PARENTS = 2
@@ -130,13 +130,13 @@ def _answer(commit_id: str, commit: SignedObject, place: _Place, history: Histor
     """Who answers for this one commit: whoever signed it, if that is enough; or whoever signed what it merges."""
     approvers = place.rules.approvers(commit)
     try:
-        good = place.rules.verified(commit)
+        good = signature_of(commit, place.rules)
         answer = Answer(approvers, good.principal, good.key.fingerprint)
         if place.id is not None:
             place.rules.check(place.id, commit_id, answer.people)
         return answer
     except SignatureError as error:
-        if history is None or not may_be_recomputed(commit, error):
+        if history is None or not may_be_recomputed(commit, error, place.rules):
             raise
     try:
         return admit_merge(commit, commit_id, place.rules, history, place.now, approvers)

@@ -8,13 +8,12 @@ from typing import Protocol
 from signing.commits import SignedObject
 from signing.errors import ChainError, SignatureError
 from signing.identity import check_dates, identified
-from signing.rules import Rules
+from signing.rules import NOT_BY_US, Rules, signature_of
 
 # More than one pull request has; each costs a signature and some a merge.
 MAX_BROUGHT_IN = 1_000
-NOT_BY_US = ("UNSIGNED", "SIG_FORMAT", "SIGNER_UNKNOWN")
-# A merge that nobody allowed signed, or somebody who may not change all of it; nothing else may be wrong about it.
-_NOT_ENOUGH = (*NOT_BY_US, "PATH_QUORUM", "POLICY_ALONE")
+# Somebody signed it who may not change all of it: that says no more than no signature.
+_NOT_ENOUGH = ("PATH_QUORUM", "POLICY_ALONE")
 
 
 class History(Protocol):
@@ -64,9 +63,10 @@ class _Side:
         return found if found is not None else identified(commit, self.history.commit(commit))
 
 
-def may_be_recomputed(commit: SignedObject, refusal: SignatureError) -> bool:
+def may_be_recomputed(commit: SignedObject, refusal: SignatureError, rules: Rules) -> bool:
     """Is it a merge, and nothing wrong with it but that nobody signed it who may change all that it brings?"""
-    return len(commit.parents) == 2 and refusal.code in _NOT_ENOUGH
+    by_nobody = NOT_BY_US if rules.forge is None else ("FORGE_REWRITE",)
+    return len(commit.parents) == 2 and refusal.code in (*_NOT_ENOUGH, *by_nobody)
 
 
 def admit_merge(
@@ -103,7 +103,7 @@ def _judged(commit_id: str, commit: SignedObject, side: _Side) -> Answer | None:
             raise SignatureError("MERGE_SHAPE", "a root commit, which no branch of this history begins with")
         for parent in commit.parents:
             check_dates(commit, side.parent(parent), side.now)
-        good = side.rules.verified(commit)
+        good = signature_of(commit, side.rules)
         answer = Answer(side.approvers, good.principal, good.key.fingerprint)
         # Of a merge, against each parent: against the first alone, it could undo what the other one brought.
         for parent in commit.parents:
@@ -112,7 +112,7 @@ def _judged(commit_id: str, commit: SignedObject, side: _Side) -> Answer | None:
     except ChainError:
         raise
     except SignatureError as error:
-        if not may_be_recomputed(commit, error):
+        if not may_be_recomputed(commit, error, side.rules):
             raise ChainError(error.code, f"{error.message} (a merge brings it in)", commit_id) from error
     _check_tree(commit, commit_id, side.history)
     return None

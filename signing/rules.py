@@ -5,10 +5,19 @@ from typing import Protocol, Self
 
 from signing.allowed_signers import AllowedSigners
 from signing.commits import CommitSignature, SignedObject, verify_split
+from signing.errors import SignatureError
+from signing.openpgp import ForgeKeys
+
+# Nobody allowed signed it; nothing else about its signature may be wrong.
+NOT_BY_US = ("UNSIGNED", "SIG_FORMAT", "SIGNER_UNKNOWN", "FORGE_REWRITE")
 
 
 class Rules(Protocol):
     """What holds at one commit, for those that follow it. Everything raises SignatureError, and nothing else."""
+
+    @property
+    def forge(self) -> ForgeKeys | None:
+        """The keys with which the forge signs its merges; with them, no other merge is made again."""
 
     def verified(self, commit: SignedObject) -> CommitSignature:
         """Who signed it."""
@@ -28,6 +37,7 @@ class OneIsEnough:
     """Everybody who holds one of these keys may change everything, alone."""
 
     signers: AllowedSigners
+    forge: ForgeKeys | None = None
 
     def verified(self, commit: SignedObject) -> CommitSignature:
         return verify_split(commit, self.signers)
@@ -40,3 +50,23 @@ class OneIsEnough:
 
     def following(self, commit_id: str) -> Self:
         return self
+
+
+def signature_of(commit: SignedObject, rules: Rules) -> CommitSignature:
+    """Who signed it, by these rules. Raises SignatureError; FORGE_REWRITE, when it was the forge."""
+    try:
+        return rules.verified(commit)
+    except SignatureError as error:
+        if rules.forge is None or commit.signature is None or error.code not in NOT_BY_US:
+            raise
+        _check_forge(commit.signature, commit.payload, rules.forge, error)
+    told = "the forge made it, for whoever may use it; merge what people signed, or have them approve it"
+    raise SignatureError("FORGE_REWRITE", told)
+
+
+def _check_forge(signature: bytes, payload: bytes, forge: ForgeKeys, refusal: SignatureError) -> None:
+    """Raises unless the forge signed."""
+    try:
+        forge.signed(signature, payload)
+    except SignatureError as error:
+        raise (error if refusal.code == "SIG_FORMAT" else refusal) from error

@@ -12,13 +12,21 @@ _NAME = re.compile(rb"[!-~]+")
 class Reader:
     """Takes fields off the front of a blob; `malformed` is the code for a field that is there but wrong."""
 
-    def __init__(self, blob: bytes, malformed: str) -> None:
+    def __init__(self, blob: bytes, malformed: str, truncated: str = "SSH_TRUNCATED") -> None:
         self._rest = blob
-        self._malformed = malformed
+        self._malformed, self._truncated = malformed, truncated
+
+    @property
+    def is_more(self) -> bool:
+        return bool(self._rest)
+
+    def rest(self) -> bytes:
+        """All that is left."""
+        return self.take(len(self._rest))
 
     def take(self, count: int) -> bytes:
         if count > len(self._rest):
-            raise SignatureError("SSH_TRUNCATED", f"the blob ends early: {count} bytes wanted, {len(self._rest)} left")
+            raise SignatureError(self._truncated, f"the blob ends early: {count} bytes wanted, {len(self._rest)} left")
         taken, self._rest = self._rest[:count], self._rest[count:]
         return taken
 

@@ -52,7 +52,7 @@ def make_source(config: Config, mirror: Mirror, journal: Journal) -> Source:
         case "release":
             return ReleaseSource(mirror, journal, trust.anchor, trust.channel, trust.releases)
         case "tag":
-            return TagSource(mirror, journal, trust.allowed_signers, trust.tag_prefix)
+            return TagSource(mirror, journal, trust)
         case "unsafe-head":
             return UnsafeSource(mirror, journal)
         case _:

@@ -52,7 +52,8 @@ def identity(at: Checked) -> str:
 
 def allowed_signers(at: Checked) -> str:
     known = known_signers(at.config, at.journal)
-    path, signers = known.source, known.by_blob.values()
+    path = known.source
+    signers = [one for one in known.by_blob.values() if one.key.fingerprint not in known.revoked]
     now = datetime.fromtimestamp(at.now(), UTC)
     ends = [(one.principal, one.valid_before) for one in signers if one.valid_before is not None]
     over = [name for name, end in ends if end < now]

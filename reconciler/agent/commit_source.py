@@ -12,6 +12,7 @@ from reconciler.agent.source import (
     check_still_allowed,
     check_was_judged,
     load_signers,
+    read_guarded,
     told_of,
 )
 from reconciler.agent.trust_settings import REPOSITORY, TrustSettings
@@ -20,7 +21,7 @@ from reconciler.errors import GitError, StateError, UnknownRevision, Untrusted
 from reconciler.manifests import Admission
 from reconciler.model import Fact, Revision
 from reconciler.repository import BundleRefused, Mirror, ObjectTooBig
-from signing import Admitted, ChainError, OneIsEnough, Rules, SignatureError, follow_chain
+from signing import Admitted, ChainError, ForgeKeys, OneIsEnough, Rules, SignatureError, follow_chain
 from signing.documents import RolesAt
 
 _ANCHOR = "the anchor in this device's settings"
@@ -101,9 +102,11 @@ class CommitSource(Source):
 
     def _rules(self, start: str) -> Rules:
         """By whose word the commit `start` may be followed. Raises SignatureError."""
+        file = self._trust.forge_keys
+        forge = ForgeKeys.parse(read_guarded(file)) if file else None
         if self._has_roles:
-            return RolesAt.of(start, self._branch, self._history())
-        return OneIsEnough(load_signers(self._trust.allowed_signers))
+            return RolesAt.of(start, self._branch, self._history(), forge)
+        return OneIsEnough(load_signers(self._trust), forge)
 
     def _history(self) -> RolesHistory:
         return RolesHistory(

@@ -1,19 +1,19 @@
 """Where a device's orders come from: fetched, judged by the rules of its mode, remembered before they are obeyed."""
 
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from reconciler.agent.config import Config
 from reconciler.agent.journal import Journal, Trusted
-from reconciler.agent.trust_settings import RELEASE, REPOSITORY
+from reconciler.agent.trust_settings import RELEASE, REPOSITORY, TrustSettings
 from reconciler.documents import RolesHistory
 from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, StateLost, Untrusted
 from reconciler.manifests import Admission
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror, Store
-from signing import AllowedSigners, SignatureError, UnableToCheck
+from signing import AllowedSigners, SignatureError, UnableToCheck, parse_revoked
 from signing.documents import Branch
 
 # Whom a device obeys in mode `unsafe-head`.
@@ -84,13 +84,20 @@ class Source:
         raise NotImplementedError
 
 
-def load_signers(path: Path) -> AllowedSigners:
-    """The keys this device obeys. Raises SignatureError when the file could have been written by anybody."""
+def load_signers(trust: TrustSettings) -> AllowedSigners:
+    """The keys this device obeys. Raises SignatureError when a file of them could have been written by anybody."""
+    path, revoked = trust.allowed_signers, trust.revoked_keys
+    signers = AllowedSigners.parse(read_guarded(path), str(path))
+    return replace(signers, revoked=parse_revoked(read_guarded(revoked), str(revoked))) if revoked else signers
+
+
+def read_guarded(path: Path) -> bytes:
+    """A file that trust is built on. Raises SignatureError TRUST_CONFIG when anybody could have written it."""
     try:
         mode = path.lstat().st_mode
         if not stat.S_ISREG(mode) or mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise UnableToCheck("TRUST_CONFIG", f"{path} is a link, or writable by others than its owner")
-        return AllowedSigners.parse(path.read_bytes(), str(path))
+        return path.read_bytes()
     except OSError as error:
         raise UnableToCheck("TRUST_CONFIG", f"{path}: {error.strerror}") from error
 
@@ -104,7 +111,7 @@ def known_signers(config: Config, journal: Journal) -> AllowedSigners:
             history = RolesHistory(Store(config.state / "repository.git"), Branch.empty)
             return history.policy(trusted.commit if trusted else trust.anchor).signers
         if trust.mode != RELEASE:
-            return load_signers(trust.allowed_signers)
+            return load_signers(trust)
         state = journal.release_trust
         if state is None:
             raise ConfigError("no policy is known yet", advice="run `reconciler once`; see what it refuses")
@@ -124,7 +131,7 @@ def check_was_judged(trusted: Trusted | None) -> None:
 
 def check_still_allowed(trusted: Trusted, signers: AllowedSigners) -> None:
     """Whoever lost the right to speak is not heard any longer, not even for what was said before."""
-    known = {signer.key.fingerprint for signer in signers.by_blob.values()}
+    known = {signer.key.fingerprint for signer in signers.by_blob.values()} - signers.revoked
     if trusted.fingerprint and trusted.fingerprint not in known:
         told = f"the key {trusted.fingerprint} of {trusted.principal}, who signed what is obeyed, is allowed no longer"
         advice = "sign a new commit on top with a key that is"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reconciler.agent.journal import Journal, Trusted
 from reconciler.agent.source import Obtained, Source, check_still_allowed, check_was_judged, load_signers, told_of
+from reconciler.agent.trust_settings import TrustSettings
 from reconciler.errors import GitError, UnknownRevision, Untrusted
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror
@@ -22,9 +23,9 @@ Version = tuple[int, ...]
 class TagSource(Source):
     """Fetches tags, tries the highest versions first, and never goes below the one that is obeyed."""
 
-    def __init__(self, mirror: Mirror, journal: Journal, allowed_signers: Path, prefix: str) -> None:
+    def __init__(self, mirror: Mirror, journal: Journal, trust: TrustSettings) -> None:
         super().__init__(mirror, journal)
-        self._allowed_signers, self.prefix = allowed_signers, prefix
+        self._trust, self.prefix = trust, trust.tag_prefix
 
     def take(self, bundle: Path) -> None:
         self._mirror.take(bundle, tags=self.prefix)
@@ -54,7 +55,7 @@ class TagSource(Source):
         refusal: Untrusted | None = None
         try:
             check_was_judged(trusted)
-            signers = load_signers(self._allowed_signers)
+            signers = load_signers(self._trust)
             tags = self._mirror.tags()
             versions = self._versions(tags)
             self._check_not_moved(trusted, tags)
@@ -68,7 +69,7 @@ class TagSource(Source):
             if trusted is not None and refusal is None:
                 check_still_allowed(trusted, signers)
         except SignatureError as error:
-            advice = f"mend {self._allowed_signers} on this device"
+            advice = f"mend {self._trust.allowed_signers} on this device"
             refusal = Untrusted(error.code, error.message, commit=trusted.commit if trusted else "", advice=advice)
         except Untrusted as error:
             refusal = error

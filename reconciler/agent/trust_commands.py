@@ -9,7 +9,7 @@ from reconciler.agent.source import known_signers
 from reconciler.agent.trust_settings import RELEASE, TAG, is_commit_id
 from reconciler.errors import ConfigError, ReconcilerError, StateError
 from reconciler.terminal import printable
-from signing import AllowedSigner
+from signing import AllowedSigner, AllowedSigners
 
 RESET_BY = "reset on this device"
 
@@ -30,7 +30,7 @@ def show(config: Config, journal: Journal, options: argparse.Namespace) -> int:
         f"trusted    {_trusted(trusted)}",
         *([f"by         {printable(by)}"] if by else []),
         f"keys       {known.source}",
-        *(f"  {key.principal:<30} {key.key.fingerprint} {_validity(key)}".rstrip() for key in keys),
+        *(f"  {key.principal:<30} {key.key.fingerprint} {_validity(key, known)}".rstrip() for key in keys),
     ]
     print("\n".join(lines))
     return 0
@@ -77,7 +77,9 @@ def _trusted(trusted: Trusted | None) -> str:
     return f"{trusted.commit} ({trusted.tag})" if trusted.tag else trusted.commit
 
 
-def _validity(key: AllowedSigner) -> str:
+def _validity(key: AllowedSigner, known: AllowedSigners) -> str:
+    if key.key.fingerprint in known.revoked:
+        return "revoked"
     since = f"from {key.valid_after:%Y-%m-%dT%H:%MZ}" if key.valid_after else ""
     until = f"until {key.valid_before:%Y-%m-%dT%H:%MZ}" if key.valid_before else ""
     return " ".join(word for word in (since, until) if word)

@@ -11,7 +11,18 @@ from signing.documents import DEFAULT_BRANCH, NAME, SHA256
 
 TRUST_MODES = COMMITS, RELEASE, TAG, UNSAFE_HEAD = ("commits", "release", "tag", "unsafe-head")
 POLICIES = DEVICE, REPOSITORY = ("device", "repository")
-TRUST_KEYS = ("mode", "allowedSigners", "anchor", "policy", "merges", "tags", "channel", "releases")
+TRUST_KEYS = (
+    "mode",
+    "allowedSigners",
+    "revokedKeys",
+    "anchor",
+    "policy",
+    "merges",
+    "forgeKeys",
+    "tags",
+    "channel",
+    "releases",
+)
 _TAG_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,98}|")
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
@@ -22,12 +33,16 @@ class TrustSettings:
 
     mode: str
     allowed_signers: Path
+    # In the modes that go by that file: keys that count no more.
+    revoked_keys: Path | None = None
     anchor: str = ""
     # In mode `commits`: who may change what, `device` for everybody in the file above everything, `repository` for what
     # the policy says that lies in the files of the commit before.
     policy: str = DEVICE
     # In mode `commits`: make merges again that nobody allowed signed, instead of refusing them.
     recomputes_merges: bool = True
+    # Only those that one of these OpenPGP keys signed.
+    forge_keys: Path | None = None
     # In mode `tag`: what tags begin with; a version follows.
     tag_prefix: str = "v"
     # In mode `release`: whose releases; the anchor is the digest of a policy. Approvals lie on the same branch.
@@ -44,9 +59,11 @@ def trust_settings(trust: Node, folder: Path, problems: Problems) -> TrustSettin
     return TrustSettings(
         mode=mode,
         allowed_signers=path_beside(trust, "allowedSigners", folder, problems) or folder / "allowed_signers",
+        revoked_keys=path_beside(trust, "revokedKeys", folder, problems),
         anchor=_anchor(trust, mode, problems),
         policy=_policy(trust, mode, problems),
         recomputes_merges=_recomputes(trust, problems),
+        forge_keys=path_beside(trust, "forgeKeys", folder, problems),
         tag_prefix=_tag_prefix(trust, problems),
         channel=_channel(trust, problems),
         releases=check_branch(word(trust, "releases", DEFAULT_BRANCH, problems)),

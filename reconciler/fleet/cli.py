@@ -142,6 +142,7 @@ def _verify_parser(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--onto", default="main", metavar="NAME", help="the branch of approvals; default: main")
     command.add_argument("--releases", default=DEFAULT_BRANCH, help=f"where they lie; default: {DEFAULT_BRANCH}")
+    command.add_argument("--forge-keys", type=Path, metavar="FILE", help="as `trust.forgeKeys` of devices")
     command.add_argument("--merges", choices=("recompute", "signed"), default="recompute", help="default: recompute")
     command.add_argument("-o", "--output", choices=("text", "json"), default="text")
     command.set_defaults(run=verify)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.documents import RolesHistory, branch_of
-from reconciler.errors import GitError, ReconcilerError, UnknownRevision, Untrusted
+from reconciler.errors import ConfigError, GitError, ReconcilerError, UnknownRevision, Untrusted
 from reconciler.fleet.blame import SIGNERS_FILE
 from reconciler.fleet.released import untrusted
 from reconciler.repository import Store
 from reconciler.repository.desk import Desk
 from reconciler.terminal import complain, printable
-from signing import Admitted, AllowedSigners, ChainError, OneIsEnough, Rules, SignatureError, follow_chain
+from signing import Admitted, AllowedSigners, ChainError, ForgeKeys, OneIsEnough, Rules, SignatureError, follow_chain
 from signing import verify_tag as verify_raw_tag
 from signing.documents import RolesAt
 
@@ -53,14 +53,23 @@ def _ends(revisions: str, desk: Desk) -> tuple[str, str]:
 
 def _rules(desk: Desk, store: Store, options: argparse.Namespace, base: str, head: str) -> Rules:
     """By whose word the base may be followed. Raises Untrusted."""
+    forge = _forge(options.forge_keys)
     if options.policy != "repository":
-        return OneIsEnough(_signers(desk, options.signers, head))
+        return OneIsEnough(_signers(desk, options.signers, head), forge)
     if not base:
         advice = "write BASE..HEAD: the policy at BASE is the one that is trusted"
         raise ReconcilerError("nothing says which policy to begin with", advice=advice)
     documents = desk.remote_ref(options.releases)
     with untrusted(base):
-        return RolesAt.of(base, options.onto, RolesHistory(store, lambda: branch_of(store, store.resolve(documents))))
+        history = RolesHistory(store, lambda: branch_of(store, store.resolve(documents)))
+        return RolesAt.of(base, options.onto, history, forge)
+
+
+def _forge(file: Path | None) -> ForgeKeys | None:
+    try:
+        return ForgeKeys.parse(file.read_bytes()) if file else None
+    except (OSError, SignatureError) as error:
+        raise ConfigError(f"the keys of the forge cannot be used: {error}", where=str(file)) from error
 
 
 def _signers(desk: Desk, file: Path | None, head: str) -> AllowedSigners:

@@ -9,6 +9,7 @@ from signing.documents.approval import NAMESPACE, Approval
 from signing.documents.policy import ROOT, Policy
 from signing.documents.quorum import Voice, Voices, check_quorum, voices_of
 from signing.errors import SignatureError
+from signing.openpgp import ForgeKeys
 
 # What the policy and its keys are made of: role `root` alone may change it.
 POLICY_FOLDER = "trust/"
@@ -38,17 +39,15 @@ class RolesAt:
     policy: Policy
     branch: str
     history: History
+    forge: ForgeKeys | None = None
 
     @classmethod
-    def of(cls, base: str, branch: str, history: History) -> Self:
+    def of(cls, base: str, branch: str, history: History, forge: ForgeKeys | None = None) -> Self:
         """Raises SignatureError when no policy can be read there."""
-        return cls(base, history.policy(base), branch, history)
+        return cls(base, history.policy(base), branch, history, forge)
 
     def verified(self, commit: SignedObject) -> CommitSignature:
-        good = verify_split(commit, self.policy.signers)
-        if good.key.fingerprint in self.policy.revoked:
-            raise SignatureError("KEY_REVOKED", f"key {good.key.fingerprint} of {good.principal} is revoked")
-        return good
+        return verify_split(commit, replace(self.policy.signers, revoked=self.policy.revoked))
 
     def approvers(self, commit: SignedObject) -> frozenset[str]:
         found: set[str] = set()

@@ -19,7 +19,7 @@ def test_a_device_says_whom_it_obeys(running: Story) -> None:
     commit = running.ann.git("rev-parse", "HEAD")
     told = trust(running, "show")
     assert f"trusted    {commit}\n" in told
-    assert "mode       commits, merges: recompute\n" in told
+    assert "mode       commits, policy: device, merges: recompute\n" in told
     plain = json.loads(trust(running, "show", "-o", "json"))
     assert plain["trusted"]["commit"] == commit
     assert plain["trusted"]["principal"] == running.ann.email

@@ -1,13 +1,14 @@
 """allowed_signers: who is named, for what and when; every doubt refuses the whole file."""
 
 import base64
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from signing_workbench import NOW, KeyPair, allow, code_of, field, run
 
-from signing import AllowedSigners, Signer, UnableToCheck
+from signing import AllowedSigners, Signer, UnableToCheck, parse_revoked
 
 ALICE, BOB = Signer.generate(), Signer.generate()
 A, B = ALICE.public.line, BOB.public.line
@@ -146,3 +147,29 @@ def test_the_file_stays_usable_by_ssh_keygen(pair: KeyPair, tmp_path: Path) -> N
     signature.write_bytes(pair.signer.sign(b"hello", "file"))
     found = run("ssh-keygen", "-Y", "find-principals", "-f", signers, "-s", signature).stdout.decode().strip()
     assert found == AllowedSigners.parse(text.encode(), "f").principal_for(pair.signer.public, "file", NOW) == "alice"
+
+
+def test_a_revoked_key_is_not_heard_whatever_the_file_says() -> None:
+    text = f"# gone\n\n{A} her laptop\n{BOB.public.fingerprint}\n"
+    revoked = parse_revoked(text.encode(), "revoked")
+    assert revoked == {ALICE.public.fingerprint, BOB.public.fingerprint}
+    signers = replace(allow(ALICE), revoked=revoked)
+    assert code_of(lambda: signers.principal_for(ALICE.public, "git", NOW)) == "KEY_REVOKED"
+    assert parse_revoked(b"", "revoked") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b"SSHKRL\n\0\0\0\0\1", "SIGNERS"),
+        (b"SHA256:short\n", "KEY_PARSE"),
+        (f"alice {A}\n".encode(), "KEY_PARSE"),
+        (f"{A}\nrubbish\n".encode(), "KEY_PARSE"),
+        (b"\xff\n", "SIGNERS"),
+        (f"{A}\r\n".encode(), "SIGNERS"),
+    ],
+)
+def test_who_cannot_read_what_is_revoked_hears_nobody(text: bytes, code: str) -> None:
+    with pytest.raises(UnableToCheck, match="revoked"):
+        parse_revoked(text, "revoked")
+    assert code_of(lambda: parse_revoked(text, "revoked")) == code
