@@ -3,6 +3,7 @@
 from signing.allowed_signers import AllowedSigner, AllowedSigners, parse_revoked
 from signing.chain import MAX_REBASED, Admitted, admit_chain, follow_chain
 from signing.commits import CommitSignature, SignedObject, sign_commit, split_commit, verify_commit
+from signing.cosign import MAX_BUNDLE, MAX_PAYLOAD, Bundle, ImageKey, ImageSignature, SignedPayload
 from signing.errors import ChainError, SignatureError, UnableToCheck
 from signing.identity import identified
 from signing.keyfile import load_signer, write_new_key
@@ -15,19 +16,25 @@ from signing.sshsig import verify_signature
 from signing.tags import TagSignature, verify_tag
 
 __all__ = [
+    "MAX_BUNDLE",
+    "MAX_PAYLOAD",
     "MAX_REBASED",
     "Admitted",
     "AllowedSigner",
     "AllowedSigners",
+    "Bundle",
     "ChainError",
     "CommitSignature",
     "ForgeKeys",
     "History",
+    "ImageKey",
+    "ImageSignature",
     "OneIsEnough",
     "PublicKey",
     "Rules",
     "SignatureError",
     "SignedObject",
+    "SignedPayload",
     "Signer",
     "TagSignature",
     "UnableToCheck",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from reconciler.agent.commit_source import CommitSource, UnsafeSource
 from reconciler.agent.config import Config
-from reconciler.agent.docker_engine import DockerEngine
+from reconciler.agent.docker_engine import DockerEngine, Registries
 from reconciler.agent.engine import Engine
+from reconciler.agent.image_signatures import ImageSignatures
 from reconciler.agent.journal import Journal
 from reconciler.agent.machine import look_at_machine
 from reconciler.agent.publish import Publisher
@@ -32,6 +33,7 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
         journal,
         Publisher(_way(config), journal, load_identity(config.identity), config.status.heartbeat),
         machine=look_at_machine(),
+        signatures=ImageSignatures(journal, Registries()),
     )
 
 

@@ -11,6 +11,7 @@ from reconciler.agent.source import (
     Source,
     check_still_allowed,
     check_was_judged,
+    image_rules,
     load_signers,
     read_guarded,
     told_of,
@@ -44,14 +45,15 @@ class CommitSource(Source):
                 self._mirror.take(bundle, self._trust.releases)
 
     def admission(self, device: str, allowed: frozenset[str]) -> Admission:
-        """What the device allows; and images by digest only, where the policy says so."""
+        """What the device allows; and images by digest only, or signed, where the policy says so."""
         trusted = self._journal.trusted
         if trusted is None or not self._has_roles:
             return Admission(allowed)
         try:
-            return Admission(allowed, requires_digest=self._history().policy(trusted.commit).requires_digest)
+            policy = self._history().policy(trusted.commit)
         except SignatureError as error:
             raise StateError(f"the policy in force is not known: {error}") from error
+        return Admission(allowed, requires_digest=policy.requires_digest, images=image_rules(policy))
 
     def _tip(self, *, fetch: bool) -> Revision:
         if fetch and self._has_roles:

@@ -121,6 +121,13 @@ class Pulled:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """By image, the fingerprints of the keys that were seen to have signed it, the newest last."""
+
+    by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """The newest report, and whether it has reached the Git server. `sent_at` is in seconds since 1970."""
 
@@ -210,6 +217,14 @@ class Journal:
 
     def write_pulled(self, pulled: Pulled) -> None:
         self._store("images.json", pulled)
+
+    @property
+    def signed(self) -> Signed:
+        """Which images are signed; nothing, when the file cannot be believed: then it is looked up again."""
+        return self._load_or_set_aside("signed.json", Signed) or Signed()
+
+    def write_signed(self, signed: Signed) -> None:
+        self._store("signed.json", signed)
 
     @property
     def reported(self) -> Reported | None:

@@ -13,6 +13,7 @@ import reconciler
 from reconciler.agent.config import Config
 from reconciler.agent.converge import Converged, converge
 from reconciler.agent.engine import Engine
+from reconciler.agent.image_signatures import ImageSignatures
 from reconciler.agent.journal import Journal, Memory, Trusted
 from reconciler.agent.last_good import admitted, choose, chosen_state
 from reconciler.agent.publish import Publisher
@@ -78,10 +79,11 @@ class Reconciler:
         publisher: Publisher,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         machine: Machine | None = None,
+        signatures: ImageSignatures | None = None,
     ) -> None:
         self._config, self._source, self._mirror = config, source, mirror
         self._engine, self._journal, self._publisher, self._clock = engine, journal, publisher, clock
-        self._machine = machine or Machine()
+        self._machine, self._signatures = machine or Machine(), signatures
         self._engine_is = ""
 
     def reconcile(self) -> Result:
@@ -105,13 +107,13 @@ class Reconciler:
         try:
             trusted = self._journal.trusted
             facts = (Fact("Trusted", True, "Kept", "not asked yet"), Fact("Fresh", None, "NotAsked", ""))
-            return self._known(Obtained("", trusted, facts)) if trusted is not None else None
+            return self._known(Obtained("", trusted, facts), asks=False) if trusted is not None else None
         except StateError:
             return None
 
-    def _known(self, obtained: Obtained) -> Known:
+    def _known(self, obtained: Obtained, *, asks: bool = True) -> Known:
         admission = self._admission()
-        return Known(obtained, self._render(obtained.trusted, admission), admission)
+        return Known(obtained, self._render(obtained.trusted, admission, asks=asks), admission)
 
     def converge(self, known: Known, *, is_full: bool = False) -> Result:
         """Bring the device to what is known, and record how it went. A full pass also clears up."""
@@ -162,7 +164,7 @@ class Reconciler:
         for error in obtained.errors:
             log.warning("%s", error)
         admission = self._admission()
-        rendered = self._render(obtained.trusted, admission)
+        rendered = self._render(obtained.trusted, admission, asks=fetch)
         if rendered.error is not None:
             log.warning("%s", rendered.error)
         desired = rendered.desired or self._last_good()
@@ -173,13 +175,19 @@ class Reconciler:
         choices = choose(desired, revision, memory, now.timestamp())
         return make_plan(chosen_state(desired, choices), self._engine.observe(self._config.device))
 
-    def _render(self, trusted: Trusted | None, admission: Admission) -> Rendered:
+    def _render(self, trusted: Trusted | None, admission: Admission, *, asks: bool) -> Rendered:
+        """What a commit says of this device. Registries are asked for signatures of images, or only remembered."""
         if trusted is None:
             return Rendered(None)
         try:
             files = self._mirror.files(trusted.commit, self._config.device)
             fleet = FleetFiles(files)
-            rendering = fleet.admit(fleet.render(self._config.device), admission, os.path.realpath)
+            rendering = fleet.render(self._config.device)
+            if self._signatures is not None and rendering.desired is not None:
+                images = (service.image for app in rendering.desired.apps for service in app.services)
+                known = self._signatures.known(admission.images, images, asks=asks)
+                admission = replace(admission, images=known)
+            rendering = fleet.admit(rendering, admission, os.path.realpath)
         except ManifestError as error:
             return Rendered(None, error.problems, error)
         except ReconcilerError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import reconciler
 from reconciler.agent.journal import Journal, Noted, ReleaseTrust, Trusted
-from reconciler.agent.source import ANYBODY, Obtained, Source, told_of
+from reconciler.agent.source import ANYBODY, Obtained, Source, image_rules, told_of
 from reconciler.documents import Contents, branch_of
 from reconciler.errors import Untrusted
 from reconciler.manifests import Admission, PolicyGrant
@@ -52,7 +52,7 @@ class ReleaseSource(Source):
         policy = Policy.parse(state.policy.encode(), state.signers.encode())
         granted = policy.granted(device, policy.standing(accepted.voices, RELEASE_NAMESPACE))
         grants = tuple(PolicyGrant(one.capability, one.apps, one.services) for one in granted)
-        return Admission(allowed, grants, policy.requires_digest)
+        return Admission(allowed, grants, policy.requires_digest, image_rules(policy))
 
     def _tip(self, *, fetch: bool) -> Revision:
         if fetch:

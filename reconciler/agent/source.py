@@ -10,11 +10,11 @@ from reconciler.agent.journal import Journal, Trusted
 from reconciler.agent.trust_settings import RELEASE, REPOSITORY, TrustSettings
 from reconciler.documents import RolesHistory
 from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, StateLost, Untrusted
-from reconciler.manifests import Admission
+from reconciler.manifests import Admission, ImageRule, ImageRules
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror, Store
 from signing import AllowedSigners, SignatureError, UnableToCheck, parse_revoked
-from signing.documents import Branch
+from signing.documents import Branch, Policy
 
 # Whom a device obeys in mode `unsafe-head`.
 ANYBODY = "anybody who may push (unsafe-head)"
@@ -119,6 +119,11 @@ def known_signers(config: Config, journal: Journal) -> AllowedSigners:
     except SignatureError as error:
         where = "the policy" if trust.policy == REPOSITORY else str(trust.allowed_signers)
         raise ConfigError(str(error), where=where, advice="mend it, or run `reconciler once` first") from error
+
+
+def image_rules(policy: Policy) -> ImageRules:
+    """Which images must be signed, by a policy."""
+    return ImageRules(tuple(ImageRule(one.repositories, one.keys, one.threshold) for one in policy.images))
 
 
 def check_was_judged(trusted: Trusted | None) -> None:

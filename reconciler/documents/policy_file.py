@@ -50,10 +50,18 @@ def _more(spec: Mapping[str, Node]) -> dict[str, object]:
     images = spec["images"].entries.get("requireDigest") if "images" in spec else None
     if images is not None:
         more["require_digest"] = str(images.value).lower() == "true"
+    signatures = spec["images"].entries.get("signatures") if "images" in spec else None
+    if signatures is not None:
+        more["images"] = [_signed(one.entries) for one in signatures.elements]
     grants = spec["admission"].entries.get("grants") if "admission" in spec else None
     if grants is not None:
         more["grants"] = [_grant(one.entries) for one in grants.elements]
     return more
+
+
+def _signed(entries: Mapping[str, Node]) -> dict[str, Plain]:
+    threshold = int(str(plain(entries["threshold"]))) if "threshold" in entries else 1
+    return {key: plain(entries[key]) for key in ("repositories", "keys")} | {"threshold": threshold}
 
 
 def _grant(entries: Mapping[str, Node]) -> dict[str, Plain]:

@@ -18,6 +18,7 @@ from signing.documents import (
     ROOT,
     SIGNERS_FILE,
     Grant,
+    ImageSigners,
     Policy,
     policy_folder,
     signature_file,
@@ -172,6 +173,7 @@ def _lines(policy: Policy) -> list[str]:
     lines += [f"revoked {fingerprint}" for fingerprint in sorted(policy.revoked)]
     lines += sorted(f"key {one.principal} {one.key.fingerprint}" for one in policy.signers.by_blob.values())
     lines += ["images by digest only"] if policy.requires_digest else []
+    lines += [f"images of {_signed(one)}" for one in policy.images]
     if policy.freshness is not None:
         lines.append(f"freshness within {policy.freshness.max_age} s, refuses new: {policy.freshness.refuses_new}")
     return lines
@@ -180,6 +182,10 @@ def _lines(policy: Policy) -> list[str]:
 def _granted(grant: Grant) -> str:
     to = f"{', '.join(grant.services)} of {', '.join(grant.apps)} on {', '.join(grant.devices)}"
     return f"{grant.capability} to {to}, by {', '.join(grant.roles)}"
+
+
+def _signed(rule: ImageSigners) -> str:
+    return f"{', '.join(rule.repositories)} signed by {rule.threshold} of {', '.join(sorted(rule.keys))}"
 
 
 def _plain(anchor: str, policy: Policy) -> dict[str, object]:
@@ -200,5 +206,9 @@ def _plain(anchor: str, policy: Policy) -> dict[str, object]:
         "revoked": sorted(policy.revoked),
         "grants": [_granted(one) for one in policy.grants],
         "requireDigest": policy.requires_digest,
+        "imageSignatures": [
+            {"repositories": list(one.repositories), "keys": sorted(one.keys), "threshold": one.threshold}
+            for one in policy.images
+        ],
         "freshnessMaxAgeSeconds": policy.freshness.max_age if policy.freshness else None,
     }

@@ -7,6 +7,7 @@ from reconciler.manifests.compose.text import to_compose
 from reconciler.manifests.documents import Device, Fleet
 from reconciler.manifests.explain import Explanation, Setting
 from reconciler.manifests.fields import boolean, check_keys, integer, listed, mapping, seconds, size_in_bytes, text
+from reconciler.manifests.image_rules import ImageRule, ImageRules
 from reconciler.manifests.moves import Move, Moves
 from reconciler.manifests.node import Node, Plain, plain
 from reconciler.manifests.parse import parse, to_yaml
@@ -27,6 +28,8 @@ __all__ = [
     "Explanation",
     "Fleet",
     "FleetFiles",
+    "ImageRule",
+    "ImageRules",
     "Move",
     "Moves",
     "Node",

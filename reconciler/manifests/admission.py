@@ -9,9 +9,10 @@ here. Source: the list of what the Engine's API can be asked for that reaches ou
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from reconciler.manifests.image_rules import NO_RULES, ImageRules
 from reconciler.model import App, Mount, Network, Service, Volume
 
 EVERYTHING = "everything"
@@ -140,6 +141,8 @@ class Admission:
     policy: tuple[PolicyGrant, ...] | None = None
     # Must every image be named by its digest?
     requires_digest: bool = False
+    # Which images must be signed, and what is known of that.
+    images: ImageRules = NO_RULES
 
     def refusal(self, app: str, need: Need) -> tuple[str, str]:
         """The code of a refusal and what to do about it; empty when the app may have it."""
@@ -170,11 +173,15 @@ def refusals(app: App, admission: Admission, real: RealPath = _as_written) -> It
             pointer = f"/services/{service.name}/image"
             what = f"IMAGE_TAG: the app `{app.name}` names {service.image} by a tag ({pointer})"
             yield pointer, what, "write `@sha256:...` behind it: the policy asks for digests"
+    for service in app.services:
+        if why := admission.images.refusal(service.image):
+            pointer = f"/services/{service.name}/image"
+            yield pointer, f"{why} ({pointer})", "sign the image with `cosign sign`, or name one that is signed"
 
 
 def is_admitted(app: App, admission: Admission, real: RealPath = _as_written) -> bool:
-    """May it have everything that it asks for?"""
-    return not any(refusals(app, admission, real))
+    """May it have everything that it asks for? Signatures of images are asked for before they come, not ever after."""
+    return not any(refusals(app, replace(admission, images=NO_RULES), real))
 
 
 def _is_one_of(name: str, patterns: tuple[str, ...]) -> bool:

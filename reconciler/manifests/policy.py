@@ -33,6 +33,17 @@ _CAPABILITY = Text(
 _FINGERPRINT = Text(
     r"SHA256:[A-Za-z0-9+/]{43}", noun="fingerprint", advice="write what `ssh-keygen -l` shows: `SHA256:` and 43 letters"
 )
+_REPOSITORIES = Text(
+    r"[a-z0-9*][a-z0-9._:*/-]*",
+    noun="pattern of repositories",
+    advice="write a whole name such as `registry.acme.example/vision/*`",
+)
+_PEM = Text(
+    r"-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----\n?",
+    noun="public key",
+    advice="write what `cosign.pub` holds, as a block (`|`)",
+    is_hidden=True,
+)
 _PRINCIPAL = Text(r"[A-Za-z_][^\s,*?!]*", noun="principal", advice="write one as it stands in allowed_signers")
 
 _ROLE = Fields(
@@ -63,6 +74,17 @@ _PATHS = Fields(
         "roles": Field(ListOf(NAME, least=1, unique=True), "Who must sign a change of them.", "list at least one"),
     },
 )
+_SIGNED = Fields(
+    "a rule of signatures",
+    {
+        "repositories": Field(
+            ListOf(_REPOSITORIES, least=1), "Images of these; `*` stands for anything.", "list at least one"
+        ),
+        "keys": Field(ListOf(_PEM, least=1), "Public keys of cosign, in PEM.", "list at least one"),
+        "threshold": Field(Whole(1, 100), "How many of them must have signed; default: 1."),
+    },
+    "images.signatures.",
+)
 _FRESHNESS = Fields(
     "`freshness`",
     {
@@ -83,7 +105,14 @@ _POLICY = Fields(
         "paths": Field(ListOf(_PATHS, least=1), "Who may change what; a path without a match is denied.", "list them"),
         "revoked": Field(ListOf(_FINGERPRINT, unique=True), "Keys that count no more."),
         "images": Field(
-            Fields("`images`", {"requireDigest": Field(Truth(), "Refuse images that are named by a tag.")}, "images."),
+            Fields(
+                "`images`",
+                {
+                    "requireDigest": Field(Truth(), "Refuse images that are named by a tag."),
+                    "signatures": Field(ListOf(_SIGNED), "Whose images must be signed; the first that matches counts."),
+                },
+                "images.",
+            ),
             "What images may be.",
         ),
         "admission": Field(

@@ -24,7 +24,7 @@ from signing.documents.follow import Contents, Followed, ReleaseJudge, anchored,
 from signing.documents.freshness import NAMESPACE as FRESHNESS_NAMESPACE
 from signing.documents.freshness import judge_freshness
 from signing.documents.listing import MAX_LISTING, NOTHING, Entry, Listing
-from signing.documents.policy import FRESHNESS, RELEASE, ROOT, Grant, Policy, succeed
+from signing.documents.policy import FRESHNESS, RELEASE, ROOT, Grant, ImageSigners, Policy, succeed
 from signing.documents.policy import NAMESPACE as POLICY_NAMESPACE
 from signing.documents.quorum import Pending, Voice, Voices, has_quorum, voices_of
 from signing.documents.release import NAMESPACE as RELEASE_NAMESPACE
@@ -64,6 +64,7 @@ __all__ = [
     "Entry",
     "Followed",
     "Grant",
+    "ImageSigners",
     "Listing",
     "Pending",
     "Policy",

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Self
 
 from signing.allowed_signers import AllowedSigners
+from signing.cosign import ImageKey
 from signing.documents.fields import NAME, REPOSITORY, SHA256, Fields, read_document
 from signing.documents.paths import PATTERN, matches
 from signing.documents.quorum import Role, Voice, Voices, check_quorum, has_quorum, voices_of
@@ -19,6 +20,8 @@ _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _CAPABILITY = re.compile(r"[a-z-]+(:[ -~]{1,300})?")
 # A note that counts for ten years would say nothing.
 _LONGEST = 10 * 365 * 24 * 3600
+_REPOSITORIES = re.compile(r"[a-z0-9*][a-z0-9._:*/-]{0,300}")
+_PEM = re.compile(r"[ -~\n]{1,2000}")
 _PATTERN_NAME = re.compile(r"[A-Za-z0-9*._-]{1,100}")
 
 
@@ -50,6 +53,15 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageSigners:
+    """Images of these repositories need so many signatures of cosign by these keys, PEM by fingerprint."""
+
+    repositories: tuple[str, ...]
+    keys: Mapping[str, str]
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One version. `sha256` is that of its bytes, which name the keys by the digest of their file."""
 
@@ -64,6 +76,7 @@ class Policy:
     freshness: Freshness | None
     grants: tuple[Grant, ...]
     requires_digest: bool
+    images: tuple[ImageSigners, ...]
     sha256: str
 
     @classmethod
@@ -84,6 +97,7 @@ class Policy:
             freshness=_freshness(fields.inside("freshness")) if fields.has("freshness") else None,
             grants=tuple(_grant(one) for one in fields.each("grants")) if fields.has("grants") else (),
             requires_digest=fields.flag("require_digest") if fields.has("require_digest") else False,
+            images=tuple(_signers(one) for one in fields.each("images")) if fields.has("images") else (),
             sha256=hashlib.sha256(raw).hexdigest(),
         )
         fields.finish()
@@ -176,6 +190,15 @@ def _grant(fields: Fields) -> Grant:
     grant = Grant(capability, roles, devices, apps, services)
     fields.finish()
     return grant
+
+
+def _signers(fields: Fields) -> ImageSigners:
+    keys = {ImageKey.parse(pem).fingerprint: pem for pem in fields.texts("keys", _PEM)}
+    rule = ImageSigners(fields.texts("repositories", _REPOSITORIES), keys, fields.number("threshold", least=1))
+    fields.finish()
+    if not rule.repositories or rule.threshold > len(keys):
+        raise SignatureError("POLICY_ROLE", f"images need {rule.threshold} of {len(keys)} different keys")
+    return rule
 
 
 def _check(policy: Policy) -> None:
