@@ -7,11 +7,10 @@ from datetime import datetime
 from signing.commits import SignedObject
 from signing.errors import ChainError, SignatureError
 from signing.identity import check_dates, identified
-from signing.merges import Answer, History, admit_merge, may_be_recomputed
+from signing.merges import MAX_PARENTS, Answer, History, admit_merge, may_be_recomputed
 from signing.rules import NOT_BY_US, Rules, signature_of
 
 MAX_COMMITS = 10_000
-MAX_PARENTS = 2
 # A rebase makes so many commits at most out of what was approved; each costs a look at the approvals.
 MAX_REBASED = 100
 
@@ -39,12 +38,19 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a chain has come to: the commit before the next one, and what holds there."""
+    """Where a chain has come to: the commit before the next one, and what holds there.
+
+    `since` is the newest date of the chain: an hour back from each commit to the next would add up to days.
+    """
 
     id: str | None
-    commit: SignedObject | None
+    since: datetime | None
     rules: Rules
     now: datetime
+
+    def after(self, commit_id: str, commit: SignedObject, rules: Rules) -> "_Place":
+        newest = commit.committed_at if self.since is None else max(self.since, commit.committed_at)
+        return _Place(commit_id, newest, rules, self.now)
 
 
 Named = tuple[str, SignedObject]
@@ -84,9 +90,9 @@ def follow_chain(
         told = f"{len(commits)} new commits, {MAX_COMMITS} is the most"
         return (), ChainError("RANGE_TOO_LONG", told, commits[-1][0])
     # The signature of `previous` was judged when it was trusted; its key may be gone since.
-    place = (
-        _Place(None, None, rules, now) if previous is None else _Place(previous[0], identified(*previous), rules, now)
-    )
+    place = _Place(None, None, rules, now)
+    if previous is not None:
+        place = _Place(previous[0], identified(*previous).committed_at, rules, now)
     admitted: list[Admitted] = []
     ahead = list(commits)
     while ahead:
@@ -110,12 +116,12 @@ def _step(ahead: Sequence[tuple[str, bytes]], place: _Place, history: History | 
             reached, count = (commit_id, commit), 1
         except SignatureError as error:
             reached, answer, count = _instead(ahead, place, error)
-        rules = place.rules.following(reached[0])
+        rules = place.rules.following(*reached)
     except ChainError:
         raise
     except SignatureError as error:
         raise ChainError(error.code, error.message, commit_id) from error
-    return _admitted(reached, answer), replace(place, id=reached[0], commit=reached[1], rules=rules), count
+    return _admitted(reached, answer), place.after(*reached, rules), count
 
 
 def _admitted(reached: Named, answer: Answer) -> Admitted:
@@ -127,22 +133,39 @@ def _admitted(reached: Named, answer: Answer) -> Admitted:
 
 
 def _answer(commit_id: str, commit: SignedObject, place: _Place, history: History | None) -> Answer:
-    """Who answers for this one commit: whoever signed it, if that is enough; or whoever signed what it merges."""
-    approvers = place.rules.approvers(commit)
+    """Who answers for this one commit: whoever signed it, those who approved it, or whoever signed what it merges."""
+    answer: Answer | None = None
     try:
         good = signature_of(commit, place.rules)
-        answer = Answer(approvers, good.principal, good.key.fingerprint)
-        if place.id is not None:
-            place.rules.check(place.id, commit_id, answer.people)
-        return answer
+        answer = Answer(frozenset(), good.principal, good.key.fingerprint)
+        return _checked(answer, commit_id, place)
     except SignatureError as error:
-        if history is None or not may_be_recomputed(commit, error, place.rules):
-            raise
+        refusal = error
+    # Only now: what lies on a branch that anybody may push to must not hold up what a signature carries.
+    approvers = _approvers(commit, place)
+    try:
+        if answer is not None and approvers:
+            return _checked(replace(answer, approvers=approvers), commit_id, place)
+    except SignatureError as error:
+        refusal = error
+    if history is None or not may_be_recomputed(commit, refusal, place.rules):
+        raise refusal
     try:
         return admit_merge(commit, commit_id, place.rules, history, place.now, approvers)
     except ChainError as error:
         # Whatever it brings in is to blame, the merge is what must not be followed.
         raise ChainError(error.code, error.message.removeprefix(f"commit {commit_id[:12]}: "), commit_id) from error
+
+
+def _checked(answer: Answer, commit_id: str, place: _Place) -> Answer:
+    """The answer, if these people may change what it changes."""
+    if place.id is not None:
+        place.rules.check(place.id, commit_id, answer.people)
+    return answer
+
+
+def _approvers(commit: SignedObject, place: _Place) -> frozenset[str]:
+    return place.rules.approvers(commit, place.since) if place.since is not None else frozenset()
 
 
 def _instead(ahead: Sequence[tuple[str, bytes]], place: _Place, refusal: SignatureError) -> tuple[Named, Answer, int]:
@@ -167,7 +190,7 @@ def _approved(ahead: Sequence[tuple[str, bytes]], place: _Place) -> tuple[Named,
     for count, (commit_id, commit) in enumerate(_sound(ahead[:MAX_REBASED], place), start=1):
         if found is not None and commit.tree != found[0][1].tree:
             break
-        if people := place.rules.approvers(commit):
+        if people := _approvers(commit, place):
             found = (commit_id, commit), Answer(people), count
     if found is not None and place.id is not None:
         place.rules.check(place.id, found[0][0], found[1].people)
@@ -182,7 +205,7 @@ def _sound(ahead: Sequence[tuple[str, bytes]], place: _Place) -> Iterator[Named]
             _check_place(commit, place)
         except SignatureError:
             return
-        place = replace(place, id=commit_id, commit=commit)
+        place = place.after(commit_id, commit, place.rules)
         yield commit_id, commit
 
 
@@ -195,7 +218,7 @@ def _check_place(commit: SignedObject, place: _Place) -> None:
         )
     if len(commit.parents) > MAX_PARENTS:
         raise SignatureError("MERGE_SHAPE", f"it merges {len(commit.parents)} parents; merge one branch at a time")
-    check_dates(commit, place.commit, place.now)
+    check_dates(commit, place.since, place.now)
 
 
 def _short(commit_id: str | None) -> str:

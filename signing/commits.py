@@ -63,12 +63,15 @@ def verify_commit(raw: bytes, signers: AllowedSigners) -> CommitSignature:
     return verify_split(split_commit(raw), signers)
 
 
-def verify_split(commit: SignedObject, signers: AllowedSigners) -> CommitSignature:
-    """As `verify_commit`, for a commit taken apart already."""
+def verify_split(commit: SignedObject, signers: AllowedSigners, since: datetime | None = None) -> CommitSignature:
+    """As `verify_commit`, for a commit taken apart already; with `since`, the key must count at that time as well."""
     if commit.signature is None:
         raise SignatureError("UNSIGNED", "the commit has no signature; sign it with `git commit -S`")
     key = verify_signature(commit.signature, commit.payload, NAMESPACE)
-    return CommitSignature(signers.principal_for(key, NAMESPACE, commit.committed_at), key, commit)
+    principal = signers.principal_for(key, NAMESPACE, commit.committed_at)
+    if since is not None and since > commit.committed_at:
+        signers.principal_for(key, NAMESPACE, since)
+    return CommitSignature(principal, key, commit)
 
 
 def sign_commit(payload: bytes, signer: Signs) -> bytes:

@@ -26,11 +26,11 @@ def identified(commit_id: str, raw: bytes) -> SignedObject:
     return commit
 
 
-def check_dates(commit: SignedObject, parent: SignedObject | None, now: datetime) -> None:
-    """Raises SignatureError when it is dated long before its parent, or ahead of now."""
-    if parent is not None and commit.committed_at < parent.committed_at - SLACK:
+def check_dates(commit: SignedObject, since: datetime | None, now: datetime) -> None:
+    """Raises SignatureError when it is dated long before what it follows, or ahead of now."""
+    if since is not None and commit.committed_at < since - SLACK:
         raise SignatureError(
-            "BACKDATED", f"committed at {commit.committed_at}, long before its parent at {parent.committed_at}"
+            "BACKDATED", f"committed at {commit.committed_at}, long before what it follows, of {since}"
         )
     if commit.committed_at > now + SLACK:
         raise SignatureError(

@@ -12,12 +12,16 @@ from signing.rules import NOT_BY_US, Rules, signature_of
 
 # More than one pull request has; each costs a signature and some a merge.
 MAX_BROUGHT_IN = 1_000
+MAX_PARENTS = 2
 # Somebody signed it who may not change all of it: that says no more than no signature.
 _NOT_ENOUGH = ("PATH_QUORUM", "POLICY_ALONE")
 
 
 class History(Protocol):
-    """The object store. What it says is believed only as far as ids prove it; `merged_tree` is git's own work."""
+    """The object store. Raises SignatureError for what cannot be read.
+
+    What it says is believed only as far as ids prove it; merges and differences are git's own work.
+    """
 
     def commit(self, commit: str) -> bytes:
         """One raw commit object."""
@@ -25,8 +29,14 @@ class History(Protocol):
     def brought_in(self, first: str, second: str, limit: int) -> Sequence[tuple[str, bytes]]:
         """The commits of `second` that `first` has not, each behind its parents; at most `limit` + 1 of them."""
 
+    def bases(self, first: str, second: str) -> Sequence[str]:
+        """The best common ancestors of two commits (git-merge-base(1), --all)."""
+
     def merged_tree(self, first: str, second: str) -> str:
         """The id of the tree that `git merge-tree` makes of both; empty when they conflict."""
+
+    def changed(self, before: str, after: str) -> Sequence[str]:
+        """The paths of all files that differ between two commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +60,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """What a merge brings in, by id, what it builds on, and the rules by which all of it is judged."""
+    """What a merge brings in, by id, what it builds on, and by what all of it is judged.
+
+    `since` is the date of the commit onto which it is merged.
+    """
 
     commits: Mapping[str, SignedObject]
     history: History
     rules: Rules
     approvers: frozenset[str]
+    since: datetime
     now: datetime
 
     def parent(self, commit: str) -> SignedObject:
@@ -74,8 +88,9 @@ def admit_merge(
 ) -> Answer:
     """Who answers for a merge: whoever signed the newest commit that it brings in.
 
-    Each of these must be signed by somebody who may change what it changes, at a time at which the key counted; a merge
-    among them may be recomputed as well. The merge's tree must be what git makes of its parents. Raises ChainError.
+    Each of these must be signed by somebody who may change what it changes, by a key that counted then and still at the
+    date of the commit onto which it is merged; a merge among them may be recomputed as well. The merge's tree must be
+    what git makes of its parents, and somebody who may must have changed each path that it changes. Raises ChainError.
     """
     first, second = merge.parents
     raw = history.brought_in(first, second, MAX_BROUGHT_IN)
@@ -84,49 +99,72 @@ def admit_merge(
     commits = {commit: identified(commit, content) for commit, content in raw}
     if second not in commits:
         raise ChainError("MERGE_NOT_REPRODUCIBLE", "the merge brings in nothing that somebody signed", merge_id)
-    side = _Side(commits, history, rules, approvers, now)
-    judged = [_judged(commit_id, commit, side) for commit_id, commit in commits.items()]
-    answers = [answer for answer in judged if answer is not None]
+    since = identified(first, history.commit(first)).committed_at
+    side = _Side(commits, history, rules, approvers, since, now)
+    answers: list[Answer] = []
+    people: dict[str, frozenset[str]] = {}
+    for commit_id, commit in commits.items():
+        answer, paths = _judged(commit_id, commit, side)
+        answers += [answer] if answer else []
+        people.update({path: people.get(path, approvers) | answer.people for path in paths if answer})
     if not answers:
         raise ChainError("UNSIGNED", "no commit that the merge brings in is signed", merge_id)
     _check_tree(merge, merge_id, history)
-    # Whatever way the files took through the merges: nothing changes of which none of those speaks who must.
-    everybody = approvers.union(*(answer.people for answer in answers))
-    _check(rules, first, merge_id, everybody)
+    # Whatever way the files took through the merges: in each path, only those have a word who changed it.
+    rules.check_each({path: people.get(path, approvers) for path in history.changed(first, merge_id)})
     return replace(answers[-1], is_recomputed=True)
 
 
-def _judged(commit_id: str, commit: SignedObject, side: _Side) -> Answer | None:
-    """Who answers for it; None for a merge that was made again instead."""
+def _judged(commit_id: str, commit: SignedObject, side: _Side) -> tuple[Answer | None, frozenset[str]]:
+    """Who answers for it, and in which paths; nobody for a merge that was made again instead."""
     try:
-        if not commit.parents:
-            raise SignatureError("MERGE_SHAPE", "a root commit, which no branch of this history begins with")
+        if not 1 <= len(commit.parents) <= MAX_PARENTS:
+            told = f"a commit of {len(commit.parents)} parents; merge one branch of this history at a time"
+            raise SignatureError("MERGE_SHAPE", told)
+        # First: whoever may not speak makes no work.
+        good = signature_of(commit, side.rules, side.since)
         for parent in commit.parents:
-            check_dates(commit, side.parent(parent), side.now)
-        good = signature_of(commit, side.rules)
+            check_dates(commit, side.parent(parent).committed_at, side.now)
         answer = Answer(side.approvers, good.principal, good.key.fingerprint)
         # Of a merge, against each parent: against the first alone, it could undo what the other one brought.
         for parent in commit.parents:
             side.rules.check(parent, commit_id, answer.people)
-        return answer
+        return answer, frozenset(path for parent in commit.parents for path in side.history.changed(parent, commit_id))
     except ChainError:
         raise
     except SignatureError as error:
         if not may_be_recomputed(commit, error, side.rules):
             raise ChainError(error.code, f"{error.message} (a merge brings it in)", commit_id) from error
     _check_tree(commit, commit_id, side.history)
-    return None
-
-
-def _check(rules: Rules, before: str, merge_id: str, people: frozenset[str]) -> None:
-    try:
-        rules.check(before, merge_id, people)
-    except SignatureError as error:
-        if error.code != "POLICY_ALONE":  # each commit that it brings in was asked that
-            raise ChainError(error.code, error.message, merge_id) from error
+    return None, frozenset()
 
 
 def _check_tree(merge: SignedObject, merge_id: str, history: History) -> None:
-    if history.merged_tree(*merge.parents) != merge.tree:
-        told = "nobody allowed signed it, and it is not what git makes of its parents; merge and sign it by hand"
+    """Raises ChainError unless git makes the same of the parents.
+
+    Of parents with several best common ancestors it makes one by merging these, among which may be commits that nobody
+    ever judged; what comes of it is then no function of what people signed.
+    """
+    bases = history.bases(*merge.parents)
+    told = ""
+    if len(bases) != 1:
+        told = "its parents have not one common ancestor"
+    elif history.merged_tree(*merge.parents) != merge.tree:
+        told = "it is not what git makes of its parents"
+    elif not _is_by_path(bases[0], merge, merge_id, history):
+        told = "git takes a change of one file into another one in it"
+    if told:
+        told = f"nobody allowed signed it, and {told}; merge and sign it by hand"
         raise ChainError("MERGE_NOT_REPRODUCIBLE", told, merge_id)
+
+
+def _is_by_path(base: str, merge: SignedObject, merge_id: str, history: History) -> bool:
+    """Is each file that of the side that changed it, or merged of both where both did?
+
+    Not so where git found a file renamed: it follows the file, and a right to one path would be one to others.
+    """
+    first, second = merge.parents
+    of_first, of_second = frozenset(history.changed(base, first)), frozenset(history.changed(base, second))
+    from_first, from_second = frozenset(history.changed(first, merge_id)), frozenset(history.changed(second, merge_id))
+    both = of_first & of_second
+    return from_first <= of_second and from_second <= of_first and from_first & from_second <= both

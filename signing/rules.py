@@ -1,11 +1,13 @@
 """By whose word one commit may follow another: what mode `commits` asks of whoever holds the keys and the roles."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, Self
 
 from signing.allowed_signers import AllowedSigners
 from signing.commits import CommitSignature, SignedObject, verify_split
-from signing.errors import SignatureError
+from signing.errors import SignatureError, shown
 from signing.openpgp import ForgeKeys
 
 # Nobody allowed signed it; nothing else about its signature may be wrong.
@@ -19,16 +21,19 @@ class Rules(Protocol):
     def forge(self) -> ForgeKeys | None:
         """The keys with which the forge signs its merges; with them, no other merge is made again."""
 
-    def verified(self, commit: SignedObject) -> CommitSignature:
-        """Who signed it."""
+    def verified(self, commit: SignedObject, since: datetime | None = None) -> CommitSignature:
+        """Who signed it, by a key that counts at its date, and at `since`."""
 
-    def approvers(self, commit: SignedObject) -> frozenset[str]:
-        """Who has said, beside the commits, that these files may follow; with no word of the forge's in it."""
+    def approvers(self, commit: SignedObject, since: datetime) -> frozenset[str]:
+        """Who has said, beside the commits, that these files may follow, by keys that count as above. Never raises."""
 
     def check(self, before: str, after: str, people: frozenset[str]) -> None:
         """Raises unless these people may make the files of the commit `after` out of those of `before`."""
 
-    def following(self, commit_id: str) -> Self:
+    def check_each(self, changed: Mapping[str, frozenset[str]]) -> None:
+        """The same of a merge, with the people who have a word in each path that it changes."""
+
+    def following(self, commit_id: str, commit: SignedObject) -> Self:
         """What holds at a commit that follows; raises when it left nothing by which others could be judged."""
 
 
@@ -39,23 +44,29 @@ class OneIsEnough:
     signers: AllowedSigners
     forge: ForgeKeys | None = None
 
-    def verified(self, commit: SignedObject) -> CommitSignature:
-        return verify_split(commit, self.signers)
+    def verified(self, commit: SignedObject, since: datetime | None = None) -> CommitSignature:
+        return verify_split(commit, self.signers, since)
 
-    def approvers(self, commit: SignedObject) -> frozenset[str]:
+    def approvers(self, commit: SignedObject, since: datetime) -> frozenset[str]:
         return frozenset()
 
     def check(self, before: str, after: str, people: frozenset[str]) -> None:
         """Whoever signed was looked for in the keys already."""
 
-    def following(self, commit_id: str) -> Self:
+    def check_each(self, changed: Mapping[str, frozenset[str]]) -> None:
+        for path, people in changed.items():
+            if not people:
+                told = f"nobody who signed something in the merge has changed {shown(path)}, which it changes"
+                raise SignatureError("MERGE_NOT_REPRODUCIBLE", told)
+
+    def following(self, commit_id: str, commit: SignedObject) -> Self:
         return self
 
 
-def signature_of(commit: SignedObject, rules: Rules) -> CommitSignature:
+def signature_of(commit: SignedObject, rules: Rules, since: datetime | None = None) -> CommitSignature:
     """Who signed it, by these rules. Raises SignatureError; FORGE_REWRITE, when it was the forge."""
     try:
-        return rules.verified(commit)
+        return rules.verified(commit, since)
     except SignatureError as error:
         if rules.forge is None or commit.signature is None or error.code not in NOT_BY_US:
             raise

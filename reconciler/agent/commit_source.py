@@ -9,16 +9,18 @@ from reconciler.agent.source import (
     ANYBODY,
     Obtained,
     Source,
+    check_not_revoked,
     check_still_allowed,
     check_was_judged,
     image_rules,
+    load_revoked,
     load_signers,
     read_guarded,
     told_of,
 )
 from reconciler.agent.trust_settings import REPOSITORY, TrustSettings
-from reconciler.documents import RolesHistory, branch_of
-from reconciler.errors import GitError, StateError, UnknownRevision, Untrusted
+from reconciler.documents import CommitHistory, RolesHistory, branch_of
+from reconciler.errors import GitError, RemoteUnavailable, StateError, Untrusted
 from reconciler.manifests import Admission
 from reconciler.model import Fact, Revision
 from reconciler.repository import BundleRefused, Mirror, ObjectTooBig
@@ -57,8 +59,12 @@ class CommitSource(Source):
 
     def _tip(self, *, fetch: bool) -> Revision:
         if fetch and self._has_roles:
-            with suppress(UnknownRevision):  # nobody has approved anything yet
+            try:
                 return self._mirror.fetch(self._trust.releases)
+            except RemoteUnavailable:
+                raise
+            except GitError:
+                pass  # nobody has approved anything yet; or it is too much, and must not hold up the branch itself
         return self._mirror.fetch() if fetch else self._mirror.seen()
 
     def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime, *, keeps: bool) -> Obtained:
@@ -78,13 +84,15 @@ class CommitSource(Source):
             if tip.commit == start:
                 if trusted is not None and isinstance(rules, OneIsEnough):
                     check_still_allowed(trusted, rules.signers)
+                elif trusted is not None:
+                    check_not_revoked(trusted, load_revoked(self._trust))
                 return trusted or Trusted(start, _ANCHOR, ""), None
             previous = (start, self._mirror.commit(start)) if start else None
             chain = self._mirror.chain(tip.commit, start or None)
             if not chain:
                 told = f"the branch went back behind {start[:12]}"
                 raise Untrusted("FORK_OR_REWIND", told, commit=tip.commit, advice=_HISTORY_ADVICE)
-            history = self._mirror if self._trust.recomputes_merges else None
+            history = CommitHistory(self._mirror) if self._trust.recomputes_merges else None
             admitted, refusal = follow_chain(chain, rules, previous, now, history)
             known = trusted or (Trusted(start, _ANCHOR, "") if start else None)
             newest = _as_trusted(admitted[-1]) if admitted else known
@@ -107,7 +115,7 @@ class CommitSource(Source):
         file = self._trust.forge_keys
         forge = ForgeKeys.parse(read_guarded(file)) if file else None
         if self._has_roles:
-            return RolesAt.of(start, self._branch, self._history(), forge)
+            return RolesAt.of(start, self._branch, self._history(), forge, load_revoked(self._trust))
         return OneIsEnough(load_signers(self._trust), forge)
 
     def _history(self) -> RolesHistory:

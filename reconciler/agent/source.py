@@ -1,6 +1,7 @@
 """Where a device's orders come from: fetched, judged by the rules of its mode, remembered before they are obeyed."""
 
 import stat
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -86,9 +87,14 @@ class Source:
 
 def load_signers(trust: TrustSettings) -> AllowedSigners:
     """The keys this device obeys. Raises SignatureError when a file of them could have been written by anybody."""
-    path, revoked = trust.allowed_signers, trust.revoked_keys
-    signers = AllowedSigners.parse(read_guarded(path), str(path))
-    return replace(signers, revoked=parse_revoked(read_guarded(revoked), str(revoked))) if revoked else signers
+    path = trust.allowed_signers
+    return replace(AllowedSigners.parse(read_guarded(path), str(path)), revoked=load_revoked(trust))
+
+
+def load_revoked(trust: TrustSettings) -> frozenset[str]:
+    """The fingerprints of keys that this device does not hear. Raises SignatureError."""
+    path = trust.revoked_keys
+    return parse_revoked(read_guarded(path), str(path)) if path else frozenset()
 
 
 def read_guarded(path: Path) -> bytes:
@@ -136,8 +142,13 @@ def check_was_judged(trusted: Trusted | None) -> None:
 
 def check_still_allowed(trusted: Trusted, signers: AllowedSigners) -> None:
     """Whoever lost the right to speak is not heard any longer, not even for what was said before."""
-    known = {signer.key.fingerprint for signer in signers.by_blob.values()} - signers.revoked
-    if trusted.fingerprint and trusted.fingerprint not in known:
+    known = {signer.key.fingerprint for signer in signers.by_blob.values()}
+    check_not_revoked(trusted, signers.revoked | ({trusted.fingerprint} - known))
+
+
+def check_not_revoked(trusted: Trusted, revoked: Container[str]) -> None:
+    """Nor whose key was revoked."""
+    if trusted.fingerprint and trusted.fingerprint in revoked:
         told = f"the key {trusted.fingerprint} of {trusted.principal}, who signed what is obeyed, is allowed no longer"
         advice = "sign a new commit on top with a key that is"
         raise Untrusted("TRUST_LOST", told, commit=trusted.commit, advice=advice)

@@ -95,7 +95,7 @@ def _policy(trust: Node, mode: str, problems: Problems) -> str:
         problems.add(place, f"`policy` is {policy!r}", f"use one of {', '.join(POLICIES)}")
     elif policy == REPOSITORY and mode != COMMITS:
         problems.add(place, f"`policy: {REPOSITORY}` is for mode {COMMITS}", "remove it, or set `mode: commits`")
-    elif policy == REPOSITORY and "anchor" not in trust.entries:
+    elif policy == REPOSITORY and not word(trust, "anchor", "", problems):
         what = f"`policy: {REPOSITORY}` needs an `anchor`"
         problems.add(place, what, "write the commit at which the first policy is trusted")
     return policy

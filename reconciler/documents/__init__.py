@@ -2,6 +2,6 @@
 
 from reconciler.documents.contents import Contents, branch_of
 from reconciler.documents.policy_file import SIGNERS_SOURCE, compile_policy
-from reconciler.documents.roles import RolesHistory
+from reconciler.documents.roles import CommitHistory, RolesHistory
 
-__all__ = ["SIGNERS_SOURCE", "Contents", "RolesHistory", "branch_of", "compile_policy"]
+__all__ = ["SIGNERS_SOURCE", "CommitHistory", "Contents", "RolesHistory", "branch_of", "compile_policy"]

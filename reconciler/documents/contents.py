@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from reconciler.errors import GitError
-from reconciler.repository import ObjectTooBig, Store, TreeRefused
+from reconciler.repository import File, ObjectTooBig, Store, TreeRefused
 from signing import SignatureError, identified
-from signing.documents import LISTING_FILE, MAX_DOCUMENT, MAX_LISTING, Branch, Entry, Listing
+from signing.documents import LISTING_FILE, MAX_APPROVAL, MAX_DOCUMENT, MAX_LISTING, Branch, Entry, Listing
 
 
 class Contents:
@@ -34,7 +34,7 @@ class Contents:
         try:
             files = self._store.digests(tree)
         except (TreeRefused, ObjectTooBig) as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         except GitError as error:
             raise SignatureError("COMMIT_MISSING", f"its files cannot be read: {error}") from error
         return Listing({file.path: Entry(file.mode, sha256, file.size) for file, sha256 in files})
@@ -43,9 +43,9 @@ class Contents:
 def branch_of(store: Store, commit: str) -> Branch:
     """The documents of this commit. Raises SignatureError for a tree that no device reads."""
     try:
-        files = {file.path: file for file in store.files_of(commit)}
+        files = {file.path: file for file in store.files_of(commit) if not _is_swollen(file)}
     except TreeRefused as error:
-        raise _refused(error) from error
+        raise refused(error) from error
 
     def read(paths: Iterable[str]) -> Mapping[str, bytes]:
         wanted = [files[path] for path in paths]
@@ -53,14 +53,19 @@ def branch_of(store: Store, commit: str) -> Branch:
         try:
             return store.read_files(wanted, most)
         except (TreeRefused, ObjectTooBig) as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         except GitError as error:
             raise SignatureError("DOC_JSON", f"a document cannot be read: {error}") from error
 
     return Branch(frozenset(files), read)
 
 
-def _refused(error: TreeRefused | ObjectTooBig) -> SignatureError:
+def _is_swollen(file: File) -> bool:
+    """No approval has so many bytes; by many names, one blob of a megabyte would be held a thousand times."""
+    return file.path.startswith("approvals/") and file.size > MAX_APPROVAL
+
+
+def refused(error: TreeRefused | ObjectTooBig) -> SignatureError:
     code = error.code if isinstance(error, TreeRefused) else "OBJ_TOO_BIG"
     told = f"{error.where}: {error.what}" if error.where else error.what
     return SignatureError(code, told.replace(f"{code}: ", ""))

@@ -1,13 +1,14 @@
 """Mode `commits` with roles, out of an object store: the policy in a commit's files, and what was approved."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from reconciler.documents.contents import Contents
+from reconciler.documents.contents import Contents, refused
 from reconciler.documents.policy_file import SIGNERS_SOURCE, compile_policy
 from reconciler.errors import GitError, ReconcilerError, UnknownRevision
 from reconciler.manifests import POLICY_FILE
-from reconciler.repository import Store
+from reconciler.repository import ObjectTooBig, Store, TreeRefused
 from signing import SignatureError
 from signing.documents import Branch, Policy
 
@@ -17,26 +18,54 @@ _NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 Documents = Sequence[tuple[bytes, Mapping[str, bytes]]]
 
 
-class RolesHistory:
-    """The commits of a store, and the approvals on the branch of documents; there need be no such branch."""
+class CommitHistory:
+    """The commits of a store, as those see them who judge merges: what cannot be read is a SignatureError."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._changed: dict[tuple[str, str], Sequence[str]] = {}
+
+    def commit(self, commit: str) -> bytes:
+        with _readable():
+            return self._store.commit(commit)
+
+    def brought_in(self, first: str, second: str, limit: int) -> Sequence[tuple[str, bytes]]:
+        with _readable():
+            return self._store.brought_in(first, second, limit)
+
+    def bases(self, first: str, second: str) -> Sequence[str]:
+        with _readable():
+            return self._store.bases(first, second)
+
+    def merged_tree(self, first: str, second: str) -> str:
+        return self._store.merged_tree(first, second)
+
+    def changed(self, before: str, after: str) -> Sequence[str]:
+        """The paths that differ. A pair is asked for more than once: who may, and does the policy change?"""
+        pair = (before, after)
+        if pair not in self._changed:
+            with _readable():
+                self._changed = {pair: self._store.changed(before, after)}
+        return self._changed[pair]
+
+
+class RolesHistory(CommitHistory):
+    """The same, with policies and approvals; there need be no branch of documents."""
 
     def __init__(self, store: Store, documents: Callable[[], Branch]) -> None:
         """`documents` gives the branch of documents, and raises UnknownRevision when there is none."""
-        self._store, self._documents = store, documents
-        self._changed: dict[tuple[str, str], Sequence[str]] = {}
+        super().__init__(store)
+        self._documents = documents
+        self._branch: Branch | None = None
         self._approvals: dict[str, Documents] = {}
         self._contents: dict[str, str] = {}
 
-    def changed(self, before: str, after: str) -> Sequence[str]:
-        """The paths that differ. Each pair is asked for twice: who may, and does the policy change?"""
-        pair = (before, after)
-        if pair not in self._changed:
-            try:
-                self._changed = {pair: self._store.changed(before, after)}
-            except GitError as error:
-                told = f"what it changes cannot be read: {error}"
-                raise SignatureError("COMMIT_MISSING", told) from error
-        return self._changed[pair]
+    def check_tree(self, commit: str) -> None:
+        """Raises SignatureError TREE_* or PATH_CHARS."""
+        try:
+            self._store.files_of(commit)
+        except (TreeRefused, ObjectTooBig) as error:
+            raise refused(error) from error
 
     def policy(self, commit: str) -> Policy:
         """Raises SignatureError POLICY_FILE with the first thing that is wrong."""
@@ -60,7 +89,21 @@ class RolesHistory:
 
     def _read(self, base: str) -> Documents:
         try:
-            return self._documents().approvals(base)
+            if self._branch is None:
+                self._branch = self._documents()
+            return self._branch.approvals(base)
         except (UnknownRevision, SignatureError):
             # Junk there takes approvals away, as whoever may push could do in any case; signed commits need none.
+            self._branch = Branch.empty()
             return ()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What cannot be read is refused, at the commit that is judged: what came before it stands."""
+    try:
+        yield
+    except ObjectTooBig as error:
+        raise refused(error) from error
+    except GitError as error:
+        raise SignatureError("COMMIT_MISSING", f"a commit cannot be read: {error}") from error

@@ -50,7 +50,8 @@ class Proposal:
         for raw, signatures in self._fresh().approvals(self.approval.base):
             if raw == self.approval.raw:
                 signers, revoked = self.policy.signers, self.policy.revoked
-                found |= voices_of(raw, signatures, APPROVAL_NAMESPACE, signers, revoked, at).people
+                with untrusted():
+                    found |= voices_of(raw, signatures, APPROVAL_NAMESPACE, signers, revoked, at).people
         return frozenset(found)
 
     def waits(self, people: frozenset[str]) -> list[str]:

@@ -97,7 +97,7 @@ def approvers(commit: str, store: Store, branch: Branch) -> tuple[str, ...]:
             try:
                 rules = RolesAt.of(base, Approval.parse(raw).branch, history)
                 chain, previous = store.chain(commit, base), (base, store.commit(base))
-                admitted, _ = follow_chain(chain, rules, previous, datetime.now(UTC), store)
+                admitted, _ = follow_chain(chain, rules, previous, datetime.now(UTC), history)
             except SignatureError:
                 continue
             if admitted and admitted[-1].id == commit:

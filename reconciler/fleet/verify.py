@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.documents import RolesHistory, branch_of
+from reconciler.documents import CommitHistory, RolesHistory, branch_of
 from reconciler.errors import ConfigError, GitError, ReconcilerError, UnknownRevision, Untrusted
 from reconciler.fleet.blame import SIGNERS_FILE
 from reconciler.fleet.released import untrusted
@@ -33,7 +33,7 @@ def verify(options: argparse.Namespace) -> int:
         advice = "devices that trust it do not go back"
         raise Untrusted("FORK_OR_REWIND", f"{head[:12]} is behind {base[:12]}", commit=head, advice=advice)
     previous = (base, store.commit(base)) if base else None
-    history = store if options.merges == "recompute" else None
+    history = CommitHistory(store) if options.merges == "recompute" else None
     admitted, refusal = follow_chain(chain, rules, previous, datetime.now(UTC), history)
     if options.output == "json":
         print(json.dumps(list(_plain(admitted, refusal)), indent=2))

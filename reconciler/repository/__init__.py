@@ -17,7 +17,7 @@ from reconciler.repository.found_reports import (
     report_path,
 )
 from reconciler.repository.mirror import Mirror
-from reconciler.repository.objects import ObjectTooBig, TreeRefused
+from reconciler.repository.objects import File, ObjectTooBig, TreeRefused
 from reconciler.repository.probe import may_write, newest, version
 from reconciler.repository.remote import Remote, check_branch, is_ssh
 from reconciler.repository.status_branch import ENROLL_REFS, REPORT_REFS, OwnRef, ReportRef, StatusBranch
@@ -28,6 +28,7 @@ __all__ = [
     "REPORT_REFS",
     "Author",
     "BundleRefused",
+    "File",
     "FoundReport",
     "Mirror",
     "ObjectTooBig",

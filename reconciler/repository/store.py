@@ -55,6 +55,11 @@ class Store:
         ids = brought_in(git, first, second, limit)
         return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
 
+    def bases(self, first: str, second: str) -> list[str]:
+        """The best common ancestors of two commits. Raises GitError."""
+        code, out, _ = Git(self._git_dir).attempt("merge-base", "--all", first, second)
+        return out.decode().split() if code == 0 else []
+
     def merged_tree(self, first: str, second: str) -> str:
         """The id of the tree that git makes of both; empty when they conflict, or it cannot (git-merge-tree, 2.38).
 

@@ -7,19 +7,21 @@ approvals/BASE/CONTENT/ approval.json                   signatures/NAME.sig
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from signing.documents.changes import Step
+from signing.documents.quorum import MAX_SIGNATURES
 
 DEFAULT_BRANCH = "releases"
 POLICY_FILE, SIGNERS_FILE = "policy.json", "allowed_signers"
 RELEASE_FILE, LISTING_FILE = "release.json", "files"
 FRESHNESS_FILE = "freshness.json"
 APPROVAL_FILE = "approval.json"
-# More than people ever prepare for one commit; whoever may push could put any number there.
-MAX_APPROVALS = 100
+# More than people ever prepare for one commit, and sign; whoever may push could put any number there, of any size.
+MAX_APPROVALS, MAX_APPROVAL = 20, 8 * 1024
 _NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 _SIGNATURES = re.compile(r"signatures/([^/]+)\.sig")
 
@@ -101,8 +103,10 @@ class Branch:
     def approvals(self, base: str) -> tuple[tuple[bytes, Mapping[str, bytes]], ...]:
         """The approvals of what may follow this commit, each with its signatures."""
         parts = (path.split("/") for path in self.paths if path.startswith(f"approvals/{base}/"))
-        contents = sorted({part[2] for part in parts if part[3:] == [APPROVAL_FILE]})[:MAX_APPROVALS]
-        found = (self._folder(approval_folder(base, content), APPROVAL_FILE) for content in contents)
+        counts = Counter(part[2] for part in parts if len(part) > 3)
+        contents = sorted(content for content, count in counts.items() if count <= MAX_SIGNATURES + 1)
+        folders = (approval_folder(base, content) for content in contents[:MAX_APPROVALS])
+        found = (self._folder(folder, APPROVAL_FILE) for folder in folders)
         return tuple((one[0][0], one[1]) for one in found if one is not None)
 
     def _numbers(self, folder: str, file: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ PATTERN = re.compile(r"[A-Za-z0-9_.@+=,*/-]{1,300}")
 def compiled(pattern: str) -> re.Pattern[str]:
     """The pattern as a regular expression for `fullmatch`. `a/**` is all below `a`; `**` alone is everything."""
     parts = re.split(r"(\*\*|\*)", pattern)
-    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts))
+    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
 def matches(pattern: str, path: str) -> bool:

@@ -74,10 +74,18 @@ class Stage:
     def merge(self, first: str, second: str, signer: Signer | None = None, tree: str = "") -> str:
         """The merge of two commits as git makes it, or with another tree."""
         self.clock += 1
-        made = tree or self.git.run("merge-tree", "--write-tree", first, second).decode().strip()
-        ident = f"Forge <forge@git.example> {self.clock} +0000"
-        lines = [f"tree {made}", f"parent {first}", f"parent {second}", f"author {ident}", f"committer {ident}"]
-        raw = "\n".join([*lines, "", "Merge", ""]).encode()
+        made = (
+            tree or self.git.run("merge-tree", "--write-tree", "--no-messages", first, second).decode().split("\n")[0]
+        )
+        return self.make(made, (first, second), self.clock, signer)
+
+    def make(
+        self, tree: str, parents: Iterable[str], seconds: int, signer: Signer | None = None, more: str = ""
+    ) -> str:
+        """Any commit at all."""
+        ident = f"Forge <forge@git.example> {seconds} +0000"
+        lines = [f"tree {tree}", *(f"parent {one}" for one in parents), f"author {ident}", f"committer {ident}"]
+        raw = "\n".join([*lines, "", f"Made{more}", ""]).encode()
         signed = raw if signer is None else sign_commit(raw, signer)
         return self.git.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=signed).decode().strip()
 
@@ -116,6 +124,13 @@ class Stage:
 
     def obtain(self) -> Obtained:
         return self.source().obtain(NOW)
+
+    def without_roles(self, text: bytes) -> Obtained:
+        """What a device obeys that has these keys in a file of its own."""
+        path = self.folder / "allowed_signers"
+        path.write_bytes(text)
+        path.chmod(0o600)
+        return self.source(policy="device", allowed_signers=path).obtain(NOW)
 
 
 def told(obtained: Obtained) -> str:

@@ -25,6 +25,7 @@ from signing import Signer
 
 APP, SAFETY, SITE = "apps/web/compose.yaml", "apps/safety/compose.yaml", "devices/site-1.yaml"
 DAN = Signer.generate()
+NEW_ROOT = "root: {principals: [ann, ben, sue]"
 
 
 @pytest.fixture
@@ -121,8 +122,8 @@ def test_before_a_person_is_let_in_nobody_listens(stage: Stage) -> None:
 
 
 def test_a_key_that_the_policy_revokes_is_not_heard(stage: Stage) -> None:
-    revoked = policy(more=f'  revoked: ["{BEN.public.fingerprint}"]\n')
-    change = stage.commit({POLICY: revoked}, ANN)
+    more = f'  revoked: ["{BEN.public.fingerprint}"]\n'
+    change = stage.commit({POLICY: policy(ROLES.replace("root: {principals: [ann, ben]", NEW_ROOT), more=more)}, ANN)
     stage.approve(change, {"ben": BEN})
     stage.push(change)
     stage.push(stage.commit({APP: b"two\n"}, BEN))
@@ -201,7 +202,8 @@ def other_content(stage: Stage, made: str) -> str:
 
 def no_key_for_it(stage: Stage, made: str) -> str:
     """Whose line names only `git` may sign commits, and approve nothing."""
-    change = stage.commit({SIGNERS: keys(options='namespaces="git"')}, ANN)
+    lines = keys({"ben": BEN, "sue": SUE}) + keys({"ann": ANN}, 'namespaces="git"')
+    change = stage.commit({SIGNERS: lines}, ANN)
     stage.approve(change, {"ben": BEN})
     stage.push(change)
     again = stage.commit({APP: b"x\n"}, None)

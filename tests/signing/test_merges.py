@@ -68,6 +68,14 @@ class History:
         told = self.repository.git("rev-list", "--topo-order", "--reverse", second, f"^{first}").stdout.decode()
         return [(commit, self.commit(commit)) for commit in told.split()]
 
+    def bases(self, first: str, second: str) -> list[str]:
+        done = self.repository.git("merge-base", "--all", first, second, check=False)
+        return done.stdout.decode().split() if done.returncode == 0 else []
+
+    def changed(self, before: str, after: str) -> list[str]:
+        told = self.repository.git("diff-tree", "-r", "--no-renames", "--name-only", before, after).stdout.decode()
+        return told.split()
+
     def merged_tree(self, first: str, second: str) -> str:
         done = self.repository.git("merge-tree", "--write-tree", "--no-messages", first, second, check=False)
         return done.stdout.decode().strip() if done.returncode == 0 else ""
@@ -177,6 +185,13 @@ def of_a_branch_dated_back_to_when_a_key_counted(history: History) -> tuple[Comm
     return trusted, history.button(trusted, side, seconds=SECONDS)
 
 
+def of_a_branch_dated_back(history: History) -> tuple[Commit, Commit]:
+    root = history.make(files=BASE, seconds=SECONDS)
+    trusted = history.make(root, files=MAIN, seconds=SECONDS)
+    side = history.make(root, files=SIDE, seconds=SECONDS - 2 * 3600)
+    return trusted, history.button(trusted, side, seconds=SECONDS)
+
+
 def of_a_branch_from_the_future(history: History) -> tuple[Commit, Commit]:
     trusted, side = forked(history, seconds=SECONDS + DAY)
     return trusted, history.button(trusted, side)
@@ -219,7 +234,8 @@ MERGES: dict[str, tuple[Callable[[History], tuple[Commit, Commit]], str]] = {
     "an evil update of the branch": (with_an_evil_update_of_the_branch, "MERGE_NOT_REPRODUCIBLE"),
     "a signature that was damaged": (with_its_signature_damaged, "SIG_INVALID"),
     "signed by a key that expired": (by_a_key_that_expired, "KEY_EXPIRED"),
-    "a branch dated back to when a key counted": (of_a_branch_dated_back_to_when_a_key_counted, "BACKDATED"),
+    "a branch dated back to when a key counted": (of_a_branch_dated_back_to_when_a_key_counted, "KEY_EXPIRED"),
+    "a branch dated before what it follows": (of_a_branch_dated_back, "BACKDATED"),
     "a branch from the future": (of_a_branch_from_the_future, "FUTURE"),
     "a branch with a root of its own": (of_another_history, "MERGE_SHAPE"),
     "what is there already": (of_what_is_there_already, "MERGE_NOT_REPRODUCIBLE"),
