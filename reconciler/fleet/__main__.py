@@ -2,6 +2,6 @@
 
 import sys
 
-from reconciler.fleet.cli import main
+from reconciler.fleet.entry import main
 
 sys.exit(main())
