@@ -183,6 +183,14 @@ class Untrusted(ReconcilerError):
         super().__init__(f"{code}: {message}", where=f"commit {commit[:12]}" if commit else "", advice=advice)
 
 
+class Relayed(ReconcilerError):
+    """What another process of ours has told: its words, and the exit code that belongs to them."""
+
+    def __init__(self, told: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(told)
+
+
 class PermissionDenied(ReconcilerError):
     """A file or socket of this machine that we may not use."""
 

@@ -12,23 +12,25 @@ from reconciler.agent import trust_commands
 from reconciler.agent.build import build, docker_engine
 from reconciler.agent.check import IDS, check
 from reconciler.agent.config import DEFAULT_PATH, load_config
+from reconciler.agent.control import ask_for_pass
 from reconciler.agent.enroll import add_enroll, enroll
 from reconciler.agent.journal import Journal
 from reconciler.agent.log_command import add_logs, logs
 from reconciler.agent.reconcile import Result
 from reconciler.agent.service import serve
 from reconciler.agent.support import write_bundle
-from reconciler.errors import StateError, StateInUse
+from reconciler.errors import Relayed, StateError, StateInUse
 from reconciler.model import Report
 from reconciler.model.codec import to_plain
 from reconciler.model.report_text import revision_lines, state_lines
-from reconciler.terminal import CHANGES, EXIT_CODES, Parser, complain, new_parser, printable, run_command
+from reconciler.terminal import CHANGES, EXIT_CODES, Parser, complain, from_one_to, new_parser, printable, run_command
 
 _DESCRIPTION = """\
 Keeps this device equal to what a signed fleet repository says.
 
   reconciler run       do it now and on every interval (what the service runs)
   reconciler once      one pass; says what it did
+  reconciler sync      have the service make a pass now; says what it did
   reconciler plan      what a pass would do now; changes nothing
   reconciler status    what the last pass found, from this device alone
   reconciler import    one pass, out of a bundle that somebody brought
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
             _add_output(command)
     add_enroll(commands)
     add_logs(commands)
+    _add_sync(commands)
     _add_import(commands)
     _add_trust(commands)
     _add_check(commands)
@@ -79,6 +82,17 @@ def _parser() -> argparse.ArgumentParser:
         _add_config(commands.choices[name])
         _add_output(commands.choices[name])
     return parser
+
+
+def _add_sync(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = "have the service that runs here ask Git now, and wait for its pass"
+    command = commands.add_parser("sync", help=text, description=text)
+    command.add_argument(
+        "--timeout", type=from_one_to(3600), default=300, metavar="SECONDS", help="how long to wait; default: 300"
+    )
+    _add_config(command)
+    _add_output(command)
+    command.set_defaults(verbose=False)
 
 
 def _add_import(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -150,6 +164,15 @@ def _once(options: argparse.Namespace) -> int:
     with journal.locked():
         result = build(config, journal, docker_engine(config)).reconcile()
     return _told(result, options)
+
+
+def _sync(options: argparse.Namespace) -> int:
+    told = ask_for_pass(load_config(options.config).state, options.timeout)
+    if options.output == "json":
+        print(json.dumps(told, indent=2))
+    else:
+        print("\n".join(map(str, told["steps"])) if told["steps"] else "nothing to do")
+    return complain("reconciler", [Relayed(str(one["told"]), int(one["code"])) for one in told["errors"]])
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -234,6 +257,7 @@ _COMMANDS = {
     "enroll": enroll,
     "run": _run,
     "once": _once,
+    "sync": _sync,
     "plan": _plan,
     "status": _status,
     "import": _import,

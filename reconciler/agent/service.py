@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from reconciler.agent.aside import Aside
 from reconciler.agent.build import build, docker_engine
 from reconciler.agent.config import Config
+from reconciler.agent.control import serve_control
 from reconciler.agent.journal import Journal
 from reconciler.agent.loop import Bell, Loop, Passes
 from reconciler.agent.metrics import Metrics, serve_metrics
 from reconciler.agent.pulls import Pulls
 from reconciler.agent.reconcile import Known, Reconciler, Result
 from reconciler.agent.systemd import Systemd
+from reconciler.agent.turns import Turns
 from reconciler.agent.watch import watch
 from reconciler.errors import RemoteUnavailable
 
@@ -43,6 +45,7 @@ def serve(config: Config, journal: Journal) -> None:
     pulls = Pulls(engine.pull, bell.ring_for_change)
     device = Device(build(config, journal, Aside(engine, pulls)), pulls, bell, git_bell, systemd, metrics)
     stop_metrics = serve_metrics(metrics, config.metrics) if config.metrics else lambda: None
+    stop_control = serve_control(config.state, device.sync)
     watch(engine.changes, bell.ring_for_change)
     signal.signal(signal.SIGHUP, lambda *_: git_bell.ring())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,6 +60,7 @@ def serve(config: Config, journal: Journal) -> None:
     git_bell.stop()
     # What it sends now need not be sent again; a server that does not answer is not waited for.
     asking.join(LAST_WORDS_SECONDS)
+    stop_control()
     stop_metrics()
     log.info("stop     containers go on running")
 
@@ -72,10 +76,17 @@ class Device:
         # At boot, what was trusted before: with no network, it must do.
         self._known = reconciler.recall()
         self._was_cut_off = False
+        self._turns = Turns()
+
+    def sync(self, seconds: float) -> Result | None:
+        """Of any thread: ask Git now, and wait for the pass that goes by its answer; None after so long."""
+        return self._turns.next(self._git_bell.ring, seconds)
 
     def ask_git(self) -> None:
         """Of the loop of Git: fetch, verify, render; then the other loop has a pass to make."""
+        self._turns.asks()
         self._known = known = self._reconciler.obtain()
+        self._turns.knows()
         is_cut_off = any(isinstance(error, RemoteUnavailable) for error in known.obtained.errors)
         if self._was_cut_off and not is_cut_off:
             self._pulls.hurry()
@@ -107,7 +118,9 @@ class Device:
 
     def _converge(self, known: Known, *, is_full: bool) -> Result:
         began = time.time()
+        self._turns.begins()
         result = self._reconciler.converge(known, is_full=is_full)
+        self._turns.ended(result)
         self._metrics.note_pass(result.report, began, len(result.steps), len(result.errors))
         self._git_bell.ring_for_change()
         self._systemd.status(f"{result.report.phase} at {result.report.revisions.trusted or 'nothing yet'}")

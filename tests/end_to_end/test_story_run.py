@@ -51,6 +51,28 @@ def test_sighup_makes_a_pass_at_once(story: Story) -> None:
         wait_until(lambda: shows(story, "two"), PATIENCE, "the second version")
 
 
+def test_sync_makes_a_pass_at_once_and_tells_how_it_went(story: Story) -> None:
+    story.settings("interval: 2s", "interval: 1h")
+    story.app("web", "one")
+    story.push("The first version")
+    assert "no reconciler is at work" in story.device.reconciler("sync").stderr
+    with service(story):
+        assert story.device.reconciler("sync").stdout == "nothing to do\n"
+        story.app("web", "two")
+        story.push("The second version")
+        done = story.device.reconciler("sync")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"{story.app_name('web')}/serve" in done.stdout
+        assert shows(story, "two")
+        story.app("web", "one")
+        story.push("Nobody signed it", sign=False)
+        done = story.device.reconciler("sync")
+        assert done.returncode == 40
+        assert "UNSIGNED" in done.stderr
+        assert shows(story, "two")
+    assert not (story.device.state / "control.sock").exists()
+
+
 def test_a_second_reconciler_on_the_same_state_is_refused_until_the_first_is_dead(story: Story) -> None:
     story.app("web", "one")
     story.push("One app")
