@@ -1,7 +1,7 @@
 """Who may speak: keys, signatures and trust, on raw bytes. Imports only the standard library and `cryptography`."""
 
 from signing.allowed_signers import AllowedSigner, AllowedSigners, parse_revoked
-from signing.chain import MAX_REBASED, Admitted, admit_chain, follow_chain
+from signing.chain import Admitted, admit_chain, follow_chain
 from signing.commits import CommitSignature, SignedObject, sign_commit, split_commit, verify_commit
 from signing.cosign import MAX_BUNDLE, MAX_PAYLOAD, Bundle, ImageKey, ImageSignature, SignedPayload
 from signing.errors import ChainError, SignatureError, UnableToCheck
@@ -18,7 +18,6 @@ from signing.tags import TagSignature, verify_tag
 __all__ = [
     "MAX_BUNDLE",
     "MAX_PAYLOAD",
-    "MAX_REBASED",
     "Admitted",
     "AllowedSigner",
     "AllowedSigners",

@@ -11,8 +11,8 @@ from signing.merges import MAX_PARENTS, Answer, History, admit_merge, may_be_rec
 from signing.rules import NOT_BY_US, Rules, signature_of
 
 MAX_COMMITS = 10_000
-# A rebase makes so many commits at most out of what was approved; each costs a look at the approvals.
-MAX_REBASED = 100
+# So many commits that change nothing are taken with the one before them.
+MAX_EMPTY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def admit_chain(
     """All of `commits` (first parents, oldest first), when each may follow the one before it.
 
     `previous` is the last trusted commit, at which `rules` hold; without one the history must begin at its root. With
-    `history`, a merge that nobody allowed signed is made again, and admitted if that gives the same. Commits that only
-    an approval vouches for are one step, by the last of them. Raises ChainError.
+    `history`, a merge that nobody allowed signed is made again, and admitted if that gives the same. Commits that
+    change nothing belong to the approved one before them. Raises ChainError.
     """
     admitted, refusal = follow_chain(commits, rules, previous, now, history)
     if refusal is not None:
@@ -181,17 +181,16 @@ def _instead(ahead: Sequence[tuple[str, bytes]], place: _Place, refusal: Signatu
 
 
 def _approved(ahead: Sequence[tuple[str, bytes]], place: _Place) -> tuple[Named, Answer, int] | None:
-    """The first of the next commits whose files were approved, whoever signed it: what a forge made of a branch.
+    """The next commit, if its files were approved, whoever signed it; and those behind it that change no file.
 
-    And those behind it that change no file. Not the last one with these files: what came between may have replaced them
-    for a reason.
+    Not one further behind: what lies between would be on the branch, and nobody would have judged it.
     """
     found: tuple[Named, Answer, int] | None = None
-    for count, (commit_id, commit) in enumerate(_sound(ahead[:MAX_REBASED], place), start=1):
-        if found is not None and commit.tree != found[0][1].tree:
+    for count, (commit_id, commit) in enumerate(_sound(ahead[:MAX_EMPTY], place), start=1):
+        people = _approvers(commit, place) if found is None else found[1].approvers
+        if not people or (found is not None and commit.tree != found[0][1].tree):
             break
-        if people := _approvers(commit, place):
-            found = (commit_id, commit), Answer(people), count
+        found = (commit_id, commit), Answer(people), count
     if found is not None and place.id is not None:
         place.rules.check(place.id, found[0][0], found[1].people)
     return found

@@ -1,6 +1,6 @@
 """A merge that a forge made by a button: not believed, but made again, out of commits that people signed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -12,6 +12,8 @@ from signing.rules import NOT_BY_US, Rules, signature_of
 
 # More than one pull request has; each costs a signature and some a merge.
 MAX_BROUGHT_IN = 1_000
+# A branch that is brought up to date by a button each day of a month; each is a merge to make.
+MAX_REMADE = 50
 MAX_PARENTS = 2
 # Somebody signed it who may not change all of it: that says no more than no signature.
 _NOT_ENOUGH = ("PATH_QUORUM", "POLICY_ALONE")
@@ -28,6 +30,12 @@ class History(Protocol):
 
     def brought_in(self, first: str, second: str, limit: int) -> Sequence[tuple[str, bytes]]:
         """The commits of `second` that `first` has not, each behind its parents; at most `limit` + 1 of them."""
+
+    def own(self, commit: str) -> Container[str]:
+        """The commits of a branch itself: from this one, by first parents."""
+
+    def has(self, commit: str, path: str) -> bool:
+        """Is there a file?"""
 
     def bases(self, first: str, second: str) -> Sequence[str]:
         """The best common ancestors of two commits (git-merge-base(1), --all)."""
@@ -71,6 +79,8 @@ class _Side:
     approvers: frozenset[str]
     since: datetime
     now: datetime
+    # The commits of the branch onto which it is merged: each was judged when it came.
+    own: Container[str]
 
     def parent(self, commit: str) -> SignedObject:
         found = self.commits.get(commit)
@@ -100,28 +110,37 @@ def admit_merge(
     if second not in commits:
         raise ChainError("MERGE_NOT_REPRODUCIBLE", "the merge brings in nothing that somebody signed", merge_id)
     since = identified(first, history.commit(first)).committed_at
-    side = _Side(commits, history, rules, approvers, since, now)
-    answers: list[Answer] = []
-    people: dict[str, frozenset[str]] = {}
-    for commit_id, commit in commits.items():
-        answer, paths = _judged(commit_id, commit, side)
-        answers += [answer] if answer else []
-        people.update({path: people.get(path, approvers) | answer.people for path in paths if answer})
+    side = _Side(commits, history, rules, approvers, since, now, history.own(first))
+    # Before any merge is made: what nobody signed makes no work.
+    answers = {
+        commit_id: answer for commit_id, commit in commits.items() if (answer := _signed(commit_id, commit, side))
+    }
     if not answers:
         raise ChainError("UNSIGNED", "no commit that the merge brings in is signed", merge_id)
+    remade = [commit_id for commit_id in commits if commit_id not in answers]
+    if len(remade) > MAX_REMADE:
+        told = f"the merge brings in {len(remade)} merges that nobody allowed signed, {MAX_REMADE} is the most"
+        raise ChainError("RANGE_TOO_LONG", told, merge_id)
+    for commit_id in remade:
+        _check_tree(commits[commit_id], commit_id, history)
     _check_tree(merge, merge_id, history)
     # Whatever way the files took through the merges: in each path, only those have a word who changed it.
+    people: dict[str, frozenset[str]] = {}
+    for commit_id, answer in answers.items():
+        for path in _changes(commit_id, commits[commit_id], history):
+            people[path] = people.get(path, approvers) | answer.people
     rules.check_each({path: people.get(path, approvers) for path in history.changed(first, merge_id)})
-    return replace(answers[-1], is_recomputed=True)
+    return replace(list(answers.values())[-1], is_recomputed=True)
 
 
-def _judged(commit_id: str, commit: SignedObject, side: _Side) -> tuple[Answer | None, frozenset[str]]:
-    """Who answers for it, and in which paths; nobody for a merge that was made again instead."""
+def _signed(commit_id: str, commit: SignedObject, side: _Side) -> Answer | None:
+    """Who answers for a commit that a merge brings in; nobody for a merge that is to be made again instead."""
     try:
         if not 1 <= len(commit.parents) <= MAX_PARENTS:
             told = f"a commit of {len(commit.parents)} parents; merge one branch of this history at a time"
             raise SignatureError("MERGE_SHAPE", told)
-        # First: whoever may not speak makes no work.
+        _check_ground(commit, side)
+        # Before its dates: whoever may not speak makes no work.
         good = signature_of(commit, side.rules, side.since)
         for parent in commit.parents:
             check_dates(commit, side.parent(parent).committed_at, side.now)
@@ -129,22 +148,33 @@ def _judged(commit_id: str, commit: SignedObject, side: _Side) -> tuple[Answer |
         # Of a merge, against each parent: against the first alone, it could undo what the other one brought.
         for parent in commit.parents:
             side.rules.check(parent, commit_id, answer.people)
-        return answer, frozenset(path for parent in commit.parents for path in side.history.changed(parent, commit_id))
+        return answer
     except ChainError:
         raise
     except SignatureError as error:
         if not may_be_recomputed(commit, error, side.rules):
             raise ChainError(error.code, f"{error.message} (a merge brings it in)", commit_id) from error
-    _check_tree(commit, commit_id, side.history)
-    return None, frozenset()
+    return None
+
+
+def _check_ground(commit: SignedObject, side: _Side) -> None:
+    """Raises SignatureError unless it builds on commits that were judged.
+
+    Behind the second parent of a merge that somebody signed, or of a squash, may lie anything. With such a commit for
+    an ancestor, git's merges take parts of what people signed, and leave others, or put them elsewhere.
+    """
+    for parent in commit.parents:
+        if parent not in side.commits and parent not in side.own:
+            told = f"it builds on {parent[:12]}, which was never on the branch itself; rebase it, or merge by hand"
+            raise SignatureError("MERGE_NOT_REPRODUCIBLE", told)
+
+
+def _changes(commit_id: str, commit: SignedObject, history: History) -> set[str]:
+    return {path for parent in commit.parents for path in history.changed(parent, commit_id)}
 
 
 def _check_tree(merge: SignedObject, merge_id: str, history: History) -> None:
-    """Raises ChainError unless git makes the same of the parents.
-
-    Of parents with several best common ancestors it makes one by merging these, among which may be commits that nobody
-    ever judged; what comes of it is then no function of what people signed.
-    """
+    """Raises ChainError unless git makes the same of the parents, which have one best common ancestor."""
     bases = history.bases(*merge.parents)
     told = ""
     if len(bases) != 1:
@@ -166,5 +196,7 @@ def _is_by_path(base: str, merge: SignedObject, merge_id: str, history: History)
     first, second = merge.parents
     of_first, of_second = frozenset(history.changed(base, first)), frozenset(history.changed(base, second))
     from_first, from_second = frozenset(history.changed(first, merge_id)), frozenset(history.changed(second, merge_id))
-    both = of_first & of_second
-    return from_first <= of_second and from_second <= of_first and from_first & from_second <= both
+    if not (from_first <= of_second and from_second <= of_first and from_first & from_second <= of_first & of_second):
+        return False
+    # One that both added comes out as a third only where git followed renames on both sides.
+    return all(history.has(base, path) for path in (from_first | from_second) & of_first & of_second)

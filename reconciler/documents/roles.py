@@ -1,6 +1,7 @@
 """Mode `commits` with roles, out of an object store: the policy in a commit's files, and what was approved."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -15,6 +16,8 @@ from signing.documents import Branch, Policy
 # A policy in the files of a commit counts from that commit to the next; it has no dates of its own.
 _NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 
+# For all merges of one pass.
+MERGING_SECONDS = 60.0
 Documents = Sequence[tuple[bytes, Mapping[str, bytes]]]
 
 
@@ -24,6 +27,8 @@ class CommitHistory:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._changed: dict[tuple[str, str], Sequence[str]] = {}
+        self._own: dict[str, Container[str]] = {}
+        self._left = MERGING_SECONDS
 
     def commit(self, commit: str) -> bytes:
         with _readable():
@@ -37,8 +42,25 @@ class CommitHistory:
         with _readable():
             return self._store.bases(first, second)
 
+    def own(self, commit: str) -> Container[str]:
+        if commit not in self._own:
+            with _readable():
+                self._own = {commit: self._store.own(commit)}
+        return self._own[commit]
+
+    def has(self, commit: str, path: str) -> bool:
+        with _readable():
+            return self._store.has(commit, path)
+
     def merged_tree(self, first: str, second: str) -> str:
-        return self._store.merged_tree(first, second)
+        """Nothing, once merging has taken its time: what somebody hostile pushed must not hold up a device."""
+        if self._left <= 0:
+            return ""
+        began = time.monotonic()
+        try:
+            return self._store.merged_tree(first, second)
+        finally:
+            self._left -= time.monotonic() - began
 
     def changed(self, before: str, after: str) -> Sequence[str]:
         """The paths that differ. A pair is asked for more than once: who may, and does the policy change?"""

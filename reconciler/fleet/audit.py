@@ -10,8 +10,11 @@ from reconciler.fleet.blame import Writer, writer_of
 from reconciler.fleet.history import Heard
 from reconciler.fleet.released import Policies, find
 from reconciler.repository import Store
-from signing import MAX_REBASED, AllowedSigners, SignatureError, follow_chain, split_commit
+from signing import AllowedSigners, SignatureError, follow_chain, split_commit
 from signing.documents import Approval, Branch, RolesAt
+
+# Commits that change nothing may lie between one that was approved and its base.
+_MOST_STEPS = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,9 @@ def approvers(commit: str, store: Store, branch: Branch) -> tuple[str, ...]:
 
 
 def _bases(commit: str, store: Store, branch: Branch) -> Iterator[str]:
-    """The commits before it for which something was approved, as far as a rebase reaches and this clone has them."""
+    """The commits before it for which something was approved, as far as this clone has them."""
     bases = {path.split("/")[1] for path in branch.paths if path.startswith("approvals/")}
-    for _ in range(MAX_REBASED + 1 if bases else 0):
+    for _ in range(_MOST_STEPS if bases else 0):
         try:
             parents = split_commit(store.commit(commit)).parents
         except (GitError, SignatureError):

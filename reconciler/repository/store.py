@@ -24,7 +24,11 @@ from reconciler.repository.objects import (
 # More new commits at once than this are not read one by one (security model, 2.6); 10,000 take about 3 s to verify.
 MAX_CHAIN = 10_000
 # Merging what somebody hostile pushed must not hold up a device.
-MERGE_SECONDS = 60.0
+MERGE_SECONDS = 10.0
+# Whom renames interest must merge by hand (signing/merges.py); looking for them among thousands of files takes long.
+_MERGING = {"merge.renameLimit": "50", "merge.directoryRenames": "false"}
+# Commits of a branch that a merge may build on: some ten years of an eager team.
+MAX_OWN = 200_000
 # Where a device's tags lie, and how many are looked at; a server with more is not one of a fleet.
 FETCHED_TAGS, MAX_TAGS = "refs/reconciler-tags", 10_000
 
@@ -55,6 +59,15 @@ class Store:
         ids = brought_in(git, first, second, limit)
         return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
 
+    def own(self, commit: str) -> frozenset[str]:
+        """The commits of a branch itself: from this one, by first parents. Raises GitError."""
+        return frozenset(first_parents(Git(self._git_dir), commit, None, MAX_OWN))
+
+    def has(self, commit: str, path: str) -> bool:
+        """Is there a file? Raises GitError."""
+        out = Git(self._git_dir).run("ls-tree", "--full-tree", "-z", "--name-only", commit, "--", path)
+        return out == path.encode() + b"\0"
+
     def bases(self, first: str, second: str) -> list[str]:
         """The best common ancestors of two commits. Raises GitError."""
         code, out, _ = Git(self._git_dir).attempt("merge-base", "--all", first, second)
@@ -67,7 +80,8 @@ class Store:
         """
         flags = ("--write-tree", "--no-messages", "--end-of-options")
         try:
-            code, out, _ = Git(self._git_dir).attempt("merge-tree", *flags, first, second, timeout=MERGE_SECONDS)
+            git = Git(self._git_dir, _MERGING)
+            code, out, _ = git.attempt("merge-tree", *flags, first, second, timeout=MERGE_SECONDS)
         except GitError:
             return ""
         return out.decode().strip() if code == 0 else ""

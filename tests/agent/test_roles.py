@@ -130,19 +130,25 @@ def test_a_key_that_the_policy_revokes_is_not_heard(stage: Stage) -> None:
     assert told(stage.obtain()) == "KEY_REVOKED"
 
 
-def test_a_squash_or_a_rebase_is_one_step_that_was_approved(stage: Stage) -> None:
-    first = stage.commit({APP: b"first\n"}, None)
-    second = stage.commit({SAFETY: b"second\n"}, None, parent=first)
-    third = stage.commit({SAFETY: b"third\n"}, None, parent=second)
-    stage.approve(third, {"ann": ANN, "sue": SUE})
-    stage.push(third)
-    obtained = stage.obtain()
-    assert told(obtained) == "ann, sue"
-    assert obtained.trusted is not None
-    assert obtained.trusted.commit == third
+def test_a_squash_is_one_step_that_was_approved(stage: Stage) -> None:
+    squash = stage.commit({APP: b"first\n", SAFETY: b"second\n"}, None)
+    stage.approve(squash, {"ann": ANN, "sue": SUE})
+    stage.push(squash)
+    assert told(stage.obtain()) == "ann, sue"
     # And on from there.
     stage.push(stage.commit({APP: b"fourth\n"}, BEN))
     assert told(stage.obtain()) == "ben"
+
+
+def test_of_a_rebase_the_commits_in_between_are_approved_by_nobody(stage: Stage) -> None:
+    first = stage.commit({APP: b"first\n"}, None)
+    second = stage.commit({SAFETY: b"second\n"}, None, parent=first)
+    stage.approve(second, {"ann": ANN, "sue": SUE})
+    stage.push(second)
+    obtained = stage.obtain()
+    assert told(obtained) == "UNSIGNED"
+    assert obtained.trusted is not None
+    assert obtained.trusted.commit == stage.anchor
 
 
 def test_an_empty_commit_behind_what_was_approved_belongs_to_it(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """What somebody may try who may push anything, or who has one key, or had one: each was tried, and some once worked."""
 
 import resource
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -69,6 +70,63 @@ def test_nor_where_there_are_no_roles(stage: Stage) -> None:
     obtained = stage.without_roles(keys())
     assert told(obtained) == "MERGE_NOT_REPRODUCIBLE"
     assert content(stage, obtained, APP) == GOOD
+
+
+def hide_behind_a_squash(stage: Stage, hidden: str) -> None:
+    """Whoever may push makes the squash that was approved, with a second parent of their own."""
+    squash = stage.commit({"fleet.yaml": b"two\n"}, None)
+    stage.approve(squash, {"ann": ANN})
+    stage.push(stage.make(stage.tree(squash), (stage.main, hidden), stage.clock))
+
+
+def hide_behind_a_signature(stage: Stage, hidden: str) -> None:
+    """Sue signs a merge that changes only her own file."""
+    tree = stage.tree(stage.commit({SITE: b"mine\n"}, None))
+    stage.push(stage.make(tree, (stage.main, hidden), stage.clock, SUE))
+
+
+@pytest.mark.parametrize("hide", [hide_behind_a_squash, hide_behind_a_signature])
+def test_of_what_somebody_signed_no_part_is_left_out(stage: Stage, hide: Callable[[Stage, str], None]) -> None:
+    """A commit that nobody judged holds one half of a signed one: merged with it, git takes only the other half."""
+    signed = stage.commit({APP: b"port open\n", "apps/web/auth.yaml": b"auth: on\n"}, ANN)
+    half = stage.commit({"apps/web/auth.yaml": b"auth: on\n"}, None)
+    hide(stage, half)
+    before = stage.main
+    assert obeyed(stage.obtain()) == before
+    stage.push(stage.merge(before, stage.merge(signed, half)))
+    obtained = stage.obtain()
+    assert told(obtained) == "MERGE_NOT_REPRODUCIBLE"
+    assert obeyed(obtained) == before
+
+
+def test_a_fix_of_another_role_is_not_undone_by_renames_on_both_sides(stage: Stage) -> None:
+    first, new = stage.main, "apps/web/new.yaml"
+    old = b"".join(b"line %d\n" % number for number in range(20))
+    mended = old.replace(b"line 7\n", b"line 7 with the fix\n")
+    branch = stage.commit({new: old}, ANN)
+    stage.push(stage.commit({new: old}, ANN))
+    stage.push(stage.commit({new: mended}, BEN))
+    planted = stage.commit({"devices/site-9.yaml": mended, SITE: b"k\n"}, None, parent=first)
+    hide_behind_a_signature(stage, planted)
+    side = stage.commit({}, SUE, parent=stage.merge(branch, planted), without=["devices/site-9.yaml"])
+    stage.push(stage.merge(stage.main, side))
+    obtained = stage.obtain()
+    assert told(obtained) == "MERGE_NOT_REPRODUCIBLE"
+    assert content(stage, obtained, new) == mended
+
+
+def test_many_merges_that_nobody_signed_are_not_made(stage: Stage) -> None:
+    signed = stage.commit({APP: b"two\n"}, ANN)
+    other = stage.commit({SITE: b"x\n"}, SUE)
+    tree = stage.tree(stage.merge(signed, other))
+    first, second = signed, other
+    for _ in range(26):
+        first, second = (
+            stage.make(tree, (first, second), stage.clock, more="a"),
+            stage.make(tree, (second, first), stage.clock, more="b"),
+        )
+    stage.push(stage.make(tree, (stage.main, first), stage.clock))
+    assert told(stage.obtain()) == "RANGE_TOO_LONG"
 
 
 def test_a_change_of_one_file_does_not_end_up_in_another(stage: Stage) -> None:
@@ -152,12 +210,19 @@ def test_junk_beside_an_approval_holds_up_no_signed_commit(stage: Stage) -> None
 
 def test_junk_without_an_end_fills_no_memory(stage: Stage) -> None:
     """One blob of a megabyte under a thousand names costs whoever pushes it nothing."""
-    files = {}
-    for number in range(20):
-        folder = f"approvals/{stage.main}/{number:03}"
-        files[f"{folder}/approval.json"] = b"{}"
-        files |= {f"{folder}/signatures/{name}.sig": b"\0" * 1024 * 1024 for name in range(50)}
-    stage.document(files)
+
+    def folder(kind: str, object_id: str, *names: str) -> str:
+        lines = "".join(f"{kind} {object_id}\t{name}\n" for name in names)
+        return stage.git.run("mktree", stdin=lines.encode()).decode().strip()
+
+    blob = stage.git.run("hash-object", "-w", "--stdin", stdin=b"\0" * 1024 * 1024).decode().strip()
+    signatures = folder("100644 blob", blob, *(f"{number:03}.sig" for number in range(50)))
+    document = stage.git.run("hash-object", "-w", "--stdin", stdin=b"{}").decode().strip()
+    lines = f"100644 blob {document}\tapproval.json\n040000 tree {signatures}\tsignatures\n"
+    one = stage.git.run("mktree", stdin=lines.encode()).decode().strip()
+    all_of_them = folder("040000 tree", one, *(f"{number:03}" for number in range(20)))
+    root = folder("040000 tree", folder("040000 tree", all_of_them, stage.main), "approvals")
+    stage.git.run("update-ref", "refs/heads/releases", stage.make(root, (), stage.clock))
     stage.push(stage.commit({APP: b"x\n"}, None))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert told(stage.obtain()) == "UNSIGNED"

@@ -36,7 +36,7 @@ def button(team: Team, how: str, name: str = "work") -> str:
     who = ("-c", "user.name=forge", "-c", "user.email=forge@git.example")
     made = git("rev-parse", "origin/main")
     tree = git("merge-tree", "--write-tree", made, f"origin/{name}")
-    trees = [git("rev-parse", f"origin/{name}~1^{{tree}}"), tree] if how == "rebase" else [tree]
+    trees = [git("rev-parse", f"origin/{name}~1^{{tree}}"), tree] if how == "rebase of both" else [tree]
     for one in trees:
         more = ["-p", f"origin/{name}"] if how == "merge" else []
         made = git(*who, "commit-tree", "--no-gpg-sign", one, "-p", made, *more, "-m", f"A {how} by a button")
@@ -73,6 +73,14 @@ def test_what_two_have_approved_is_good_however_it_is_merged(team: Team, how: st
     assert done.lines[-1].split()[:2] == ["good", made[:12]]
     who = "ann@acme.example, ben@acme.example"
     assert f"approved by {who}" in done.lines[-1]
+
+
+def test_a_rebase_of_several_commits_would_put_on_the_branch_what_nobody_approved(team: Team) -> None:
+    base = team.ann.git("rev-parse", "origin/main")
+    branch(team)
+    approve(team, "ann", "ben")
+    button(team, "rebase of both")
+    assert "UNSIGNED" in verified(team, base).err
 
 
 def test_a_signature_and_an_approval_are_two_people(team: Team) -> None:
@@ -181,5 +189,5 @@ def test_audit_knows_who_approved(team: Team) -> None:
     made = button(team, "squash")
     told = team.as_(team.ben, "audit", "--commit", made)
     assert "ann@acme.example, ben@acme.example" in told.out, told.out + told.err
-    made = button(team, "rebase")
+    made = button(team, "rebase of both")
     assert "ann@acme.example, ben" not in team.as_(team.ben, "audit", "--commit", made).out

@@ -68,6 +68,12 @@ class History:
         told = self.repository.git("rev-list", "--topo-order", "--reverse", second, f"^{first}").stdout.decode()
         return [(commit, self.commit(commit)) for commit in told.split()]
 
+    def own(self, commit: str) -> set[str]:
+        return set(self.repository.git("rev-list", "--first-parent", commit).stdout.decode().split())
+
+    def has(self, commit: str, path: str) -> bool:
+        return path in self.repository.git("ls-tree", "-r", "--name-only", commit).stdout.decode().split("\n")
+
     def bases(self, first: str, second: str) -> list[str]:
         done = self.repository.git("merge-base", "--all", first, second, check=False)
         return done.stdout.decode().split() if done.returncode == 0 else []
