@@ -48,8 +48,8 @@ class CommitSource(Source):
 
     def admission(self, device: str, allowed: frozenset[str]) -> Admission:
         """What the device allows; and images by digest only, or signed, where the policy says so."""
-        trusted = self._journal.trusted
-        if trusted is None or not self._has_roles:
+        trusted = self._journal.trusted if self._has_roles else None
+        if trusted is None:
             return Admission(allowed)
         try:
             policy = self._history().policy(trusted.commit)

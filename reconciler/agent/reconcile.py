@@ -112,7 +112,13 @@ class Reconciler:
             return None
 
     def _known(self, obtained: Obtained, *, asks: bool = True) -> Known:
-        admission = self._admission()
+        try:
+            admission = self._source.admission(self._config.device, self._config.allow)
+        except StateError as error:
+            # Nothing new is let in; what runs was let in before, and goes on being healed.
+            problem = Problem(error.where, error.what, error.advice)
+            nothing = Rendered(None, (problem,), error) if obtained.trusted is not None else Rendered(None)
+            return Known(obtained, nothing, Admission(self._config.allow))
         return Known(obtained, self._render(obtained.trusted, admission, asks=asks), admission)
 
     def converge(self, known: Known, *, is_full: bool = False) -> Result:
@@ -163,7 +169,7 @@ class Reconciler:
             raise obtained.errors[0] if obtained.errors else ReconcilerError("nothing is trusted yet")
         for error in obtained.errors:
             log.warning("%s", error)
-        admission = self._admission()
+        admission = self._source.admission(self._config.device, self._config.allow)
         rendered = self._render(obtained.trusted, admission, asks=fetch)
         if rendered.error is not None:
             log.warning("%s", rendered.error)
@@ -194,14 +200,6 @@ class Reconciler:
             return Rendered(None, (Problem(error.where, error.what, error.advice),), error)
         broken = ManifestError(rendering.problems) if rendering.problems else None
         return Rendered(rendering.desired, rendering.problems, broken)
-
-    def _admission(self) -> Admission:
-        """What apps may have; what the device allows, when nobody knows any more what was granted."""
-        try:
-            return self._source.admission(self._config.device, self._config.allow)
-        except StateError:
-            # What is obeyed is nothing then; what runs was let in before, and goes on being healed.
-            return Admission(self._config.allow)
 
     def _converge(
         self, known: Known, revision: str, now: float, *, collects: bool

@@ -55,7 +55,7 @@ class Proposal:
         return frozenset(found)
 
     def waits(self, people: frozenset[str]) -> list[str]:
-        """Whose approval is missing, for people; nothing when it may be merged by any button."""
+        """Whose approval is missing, for people; nothing when a button may merge it."""
         named = sorted({name for roles in self.roles.values() for name in roles})
         left = {name: missing(self.policy, name, people) for name in named}
         return [f"{told} (role {name})" for name, told in left.items() if told]
@@ -136,4 +136,4 @@ def _next(proposal: Proposal, now: datetime) -> str:
     if left:
         return f"it waits for {'; '.join(left)}; a good signature under its commit counts as well"
     onto = proposal.approval.branch
-    return f"it may be merged by any button, as long as nothing else comes onto `{onto}` before"
+    return f"it may be squashed or merged, as long as nothing else comes onto `{onto}` before"

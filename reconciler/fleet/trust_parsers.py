@@ -32,7 +32,7 @@ came to be: squashed, rebased, merged by a button.
 
 _APPROVE = """\
 Approve what a branch changes: sign that its files may follow the newest commit of the branch that devices obey. Devices
-with `trust.policy: repository` then follow it however it is merged, when all have signed who must. It is for the newest
+with `trust.policy: repository` then follow it squashed or merged, when all have signed who must. It is for the newest
 commit only: when something else is merged first, bring the branch up to date and approve again.
 """
 

@@ -20,6 +20,7 @@ from reconciler.agent.image_signatures import ImageSignatures
 from reconciler.agent.journal import Journal
 from reconciler.errors import ImageUnavailable, StateError
 from reconciler.manifests import ImageRule, ImageRules
+from reconciler.model.image import repository_of
 from signing import ImageKey
 
 CI, AUDIT, MALLORY = ImageSigner(), ImageSigner(), ImageSigner()
@@ -221,6 +222,7 @@ class Hostile(BaseHTTPRequestHandler):
     """Answers by the name of the repository."""
 
     seen: ClassVar[list[tuple[str, str]]] = []
+    done: ClassVar[threading.Event] = threading.Event()
 
     def do_GET(self) -> None:
         how, _, what = self.path.removeprefix("/v2/acme/").partition("/")
@@ -273,6 +275,37 @@ class Hostile(BaseHTTPRequestHandler):
     def elsewhere(self, what: str) -> None:
         self.answer(302, Location=f"http://{self.headers['Host']}/v2/acme/good/{what}")
 
+    def drip(self, what: str) -> None:
+        """A byte now and then, for as long as the test goes on."""
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        while not self.done.wait(0.02):
+            self.wfile.write(b"[")
+
+    def moved(self, what: str) -> None:
+        """The storage is elsewhere, and this answer has a body without an end."""
+        if what.startswith("blobs/"):
+            self.send_response(307)
+            self.send_header(
+                "Location", f"http://localhost:{self.headers['Host'].partition(':')[2]}/v2/acme/good/{what}"
+            )
+            self.send_header("Content-Length", str(10**9))
+            self.end_headers()
+            self.wfile.write(b"x" * 100_000)
+        else:
+            self.closed(what) if "Authorization" not in self.headers else self.serve(what)
+
+    def astray(self, what: str) -> None:
+        self.answer(302, Location="http://[") if what.startswith("blobs/") else self.serve(what)
+
+    def foreign(self, what: str) -> None:
+        if what.startswith("grant"):
+            self.answer(200, '{"token": "\u20ac"}'.encode())
+        else:
+            realm = f"http://{self.headers['Host']}/v2/acme/foreign/grant"
+            self.answer(401, WWW_Authenticate=f'Bearer realm="{realm}"')
+
     def token(self, what: str) -> None:
         if self.headers.get("Authorization") == "Bearer here":
             self.serve(what)
@@ -296,7 +329,9 @@ def hostile() -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     Hostile.seen.clear()
+    Hostile.done.clear()
     yield f"127.0.0.1:{server.server_address[1]}"
+    Hostile.done.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -316,6 +351,8 @@ def hostile() -> Iterator[str]:
         ("broken", "IMAGE_UNVERIFIED"),
         ("closed", "IMAGE_UNVERIFIED"),
         ("abroad", "IMAGE_UNVERIFIED"),
+        ("astray", "IMAGE_UNVERIFIED"),
+        ("foreign", "IMAGE_UNVERIFIED"),
     ],
 )
 def test_a_registry_is_not_believed(how: str, outcome: str, hostile: str, tmp_path: Path) -> None:
@@ -323,6 +360,66 @@ def test_a_registry_is_not_believed(how: str, outcome: str, hostile: str, tmp_pa
     given = replace(rules(CI), rules=(replace(rules(CI).rules[0], repositories=("*",)),))
     assert told(image, looked(tmp_path, image, given)) == outcome
     assert len(Hostile.seen) < 50
+
+
+def test_a_registry_that_sends_a_byte_now_and_then_is_not_waited_for(hostile: str) -> None:
+    registries = Registries(deadline=0.3)
+    image = f"{hostile}/acme/drip@sha256:{'a' * 64}"
+    with pytest.raises(ImageUnavailable, match=r"no whole answer within 0\.3 s"):
+        registries.signatures(image)
+    with pytest.raises(ImageUnavailable, match="has not answered yet"):
+        registries.signatures(image)
+
+
+def test_a_storage_elsewhere_gets_no_password_and_what_stands_before_it_is_not_read(
+    hostile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = base64.b64encode(b"device:hush").decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {hostile: {"auth": secret}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    image = f"{hostile}/acme/moved@sha256:{'a' * 64}"
+    assert told(image, looked(tmp_path, image, rules(CI, repositories="*"))) == "signed"
+    there = [given for path, given in Hostile.seen if path.startswith("/v2/acme/good/blobs/")]
+    assert there == [""]
+
+
+@pytest.mark.parametrize("config", ["[]", '{"auths": {"HOST": {"auth": "!!!"}}}', '{"credsStore": "missing-helper"}'])
+def test_credentials_that_cannot_be_read_end_no_pass(
+    config: str, hostile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text(config.replace("HOST", hostile))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    image = f"{hostile}/acme/closed@sha256:{'a' * 64}"
+    assert told(image, looked(tmp_path, image, rules(CI, repositories="*"))) == "IMAGE_UNVERIFIED"
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a" * 70 + ".example/x", "registry.example/UPPER", "[::1/x", "registry.example/a//b"]
+)
+def test_a_name_that_is_none_is_told(name: str, tmp_path: Path) -> None:
+    image = f"{name}@sha256:{'a' * 64}"
+    assert told(image, looked(tmp_path, image, rules(CI, repositories="*"))) == "IMAGE_UNVERIFIED"
+
+
+NAMES = {
+    "busybox": "docker.io/library/busybox",
+    "busybox:1.36": "docker.io/library/busybox",
+    "acme/app@sha256:" + "0" * 64: "docker.io/acme/app",
+    "docker.io/busybox": "docker.io/library/busybox",
+    "index.docker.io/library/busybox": "docker.io/library/busybox",
+    "registry-1.docker.io/library/busybox:1": "docker.io/library/busybox",
+    "docker.io:443/acme/app": "docker.io/acme/app",
+    "localhost/app": "localhost/app",
+    "127.0.0.1:5000/a/b:1": "127.0.0.1:5000/a/b",
+    "Registry.Acme.Example/v/a": "registry.acme.example/v/a",
+    "registry.acme.example:443/v/a:1@sha256:" + "0" * 64: "registry.acme.example/v/a",
+    "[::1]:5000/a": "[::1]:5000/a",
+}
+
+
+@pytest.mark.parametrize("reference", NAMES)
+def test_a_repository_has_one_name(reference: str) -> None:
+    assert repository_of(reference) == NAMES[reference]
 
 
 def test_a_registry_that_is_away_is_told(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_what_two_people_agree_on_is_obeyed_however_it_is_merged(how: str, team:
     assert f"{story.app_name('web')}/serve image" in shown
     assert f"waits for 1 more of {team.ben.email}" in shown
     assert "PATH_QUORUM" in team.fleet(team.ben, "approve", "--show", "origin/work", code=40)
-    assert "may be merged by any button" in team.fleet(team.ben, "approve", "origin/work", "--yes")
+    assert "may be squashed or merged" in team.fleet(team.ben, "approve", "origin/work", "--yes")
     assert team.fleet(team.ben, "approve", "--show", "origin/work").startswith("approved by ann@")
     story.converge()
     assert runs(story) == story.images["one"], "what was agreed on is not merged yet"

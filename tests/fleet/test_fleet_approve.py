@@ -66,7 +66,7 @@ def test_what_two_have_approved_is_good_however_it_is_merged(team: Team, how: st
     assert f"  {WEB} (release)" in shown.lines
     assert "LEVEL" in shown.out, "what devices would do"
     assert "waits for 1 more of ben@acme.example (role release)" in shown.lines[-1]
-    assert "may be merged by any button" in approve(team, "ben").lines[-1]
+    assert "may be squashed or merged" in approve(team, "ben").lines[-1]
     made = button(team, how)
     done = verified(team, base)
     assert done.code == 0, done.err

@@ -7,10 +7,11 @@ which it was asked for; whether a signature is good is judged elsewhere.
 import hashlib
 import json
 import re
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import docker.auth
 import requests
@@ -30,6 +31,8 @@ _BUNDLE = "application/vnd.dev.sigstore.bundle"
 _MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,252})(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?")
+_PATH = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _LOOPBACK = re.compile(r"(127\.[0-9.]+|localhost)(:[0-9]+)?")
 _CHALLENGE = re.compile(r'([a-z_]+)="([^"]*)"')
 # Not allowed, or not now: what there is, nobody knows then.
@@ -41,14 +44,41 @@ _CERTIFICATES = Path("/etc/docker/certs.d")
 class Registries:
     """The registries that images are in, by the credentials and certificates that Docker has for them."""
 
+    def __init__(self, deadline: float = DEADLINE_SECONDS) -> None:
+        self._deadline = deadline
+        # Those that have not answered in time, and whose answer somebody still waits for.
+        self._late: dict[str, threading.Thread] = {}
+
     def signatures(self, image: str) -> list[ImageSignature]:
-        """All that lie there for an image, which is named by its digest. Raises ImageUnavailable."""
+        """All that lie there for an image, which is named by its digest. Raises ImageUnavailable.
+
+        Asked aside: nothing else ends a server that sends a byte now and then, at whatever place of its answer.
+        """
         host, _, path = repository_of(image).partition("/")
+        if not _HOST.fullmatch(host) or not _PATH.fullmatch(path):
+            raise ImageUnavailable(f"{image} is no name of an image", advice="write HOST/PATH@sha256:...")
+        late = self._late.get(host)
+        if late is not None and late.is_alive():
+            raise _not_asked(host, "it has not answered yet")
+        found: list[list[ImageSignature] | Exception] = []
+        asking = threading.Thread(target=_ask, args=(host, path, image, found), name=f"registry {host}", daemon=True)
+        asking.start()
+        asking.join(self._deadline)
+        if not found:
+            self._late[host] = asking
+            raise _not_asked(host, f"no whole answer within {self._deadline:g} s")
+        if isinstance(found[0], Exception):
+            raise found[0] if isinstance(found[0], ImageUnavailable) else _not_asked(host, type(found[0]).__name__)
+        return found[0]
+
+
+def _ask(host: str, path: str, image: str, found: list[list[ImageSignature] | Exception]) -> None:
+    try:
         with _Talk(host, path) as talk:
-            try:
-                return list(_signatures(talk, image.partition("@")[2]))
-            except requests.RequestException as error:
-                raise _not_asked(host, type(error).__name__) from error
+            found.append(list(_signatures(talk, image.partition("@")[2])))
+    except Exception as error:
+        # Outermost guard of this thread: what a registry answers can make our libraries stumble in ways of their own.
+        found.append(error)
 
 
 def _signatures(talk: "_Talk", digest: str) -> Iterator[ImageSignature]:
@@ -75,7 +105,7 @@ def _signatures(talk: "_Talk", digest: str) -> Iterator[ImageSignature]:
 
 
 class _Talk:
-    """What is asked of one repository, with one deadline for all of it."""
+    """What is asked of one repository."""
 
     def __init__(self, host: str, path: str) -> None:
         self._host = host
@@ -85,7 +115,7 @@ class _Talk:
         self._session, self._headers = requests.Session(), dict[str, str]()
         own = _CERTIFICATES / host / "ca.crt"
         self._session.verify = str(own) if own.exists() else True
-        self._ends = time.monotonic() + DEADLINE_SECONDS
+        self._own: tuple[str, str] | None = None
 
     def __enter__(self) -> "_Talk":
         return self
@@ -101,7 +131,9 @@ class _Talk:
         """The body; None where the registry has no such thing, or another one than was asked for."""
         answer = self._ask(path, accept)
         if answer.status_code == _NOT_ANSWERED[0]:
-            self._log_in(answer.headers.get("WWW-Authenticate", ""))
+            challenge = answer.headers.get("WWW-Authenticate", "")
+            answer.close()
+            self._log_in(challenge)
             answer = self._ask(path, accept)
         with answer:
             code = answer.status_code
@@ -114,11 +146,26 @@ class _Talk:
         return body if is_it else None
 
     def _ask(self, path: str, accept: str) -> requests.Response:
-        headers = {**self._headers, **({"Accept": accept} if accept else {})}
-        # Storage behind a registry is often elsewhere, for blobs alone; requests takes no credentials there.
-        is_blob = path.startswith("blobs/")
+        """The answer; of a blob, which often lies in a storage elsewhere, after at most three ways to go."""
+        headers = {**self._headers, "Accept-Encoding": "identity", **({"Accept": accept} if accept else {})}
+        answer = self._get(f"{self._base}/{path}", headers, self._own)
+        for _ in range(3 if path.startswith("blobs/") else 0):
+            if not answer.is_redirect:
+                break
+            answer.close()
+            place = urljoin(answer.url, answer.headers.get("Location", ""))
+            if not place.startswith(f"{self._scheme}://"):
+                raise _not_asked(self._host, "it sends us elsewhere")
+            # Whoever it is over there, our name and password are not for them.
+            answer = self._get(place, {"Accept-Encoding": "identity"}, None)
+        return answer
+
+    def _get(
+        self, url: str, headers: dict[str, str], own: tuple[str, str] | None, params: dict[str, str] | None = None
+    ) -> requests.Response:
+        auth = own or _nobody
         return self._session.get(
-            f"{self._base}/{path}", headers=headers, timeout=TIMEOUTS, stream=True, allow_redirects=is_blob
+            url, params=params, headers=headers, auth=auth, timeout=TIMEOUTS, stream=True, allow_redirects=False
         )
 
     def _body(self, answer: requests.Response, most: int) -> bytes:
@@ -127,8 +174,6 @@ class _Talk:
             body += part
             if len(body) > most:
                 raise _not_asked(self._host, f"it sends more than {most} bytes")
-            if time.monotonic() > self._ends:
-                raise _not_asked(self._host, f"no whole answer within {DEADLINE_SECONDS:g} s")
         return body
 
     def _log_in(self, challenge: str) -> None:
@@ -138,14 +183,17 @@ class _Talk:
         own = (str(name), str(password)) if name and password else None
         asked = dict(_CHALLENGE.findall(challenge))
         if challenge.lower().startswith("basic") and own:
-            self._session.auth = own
+            self._own = own
         elif challenge.lower().startswith("bearer") and asked.get("realm", "").startswith(f"{self._scheme}://"):
             given = {"service": asked.get("service", ""), "scope": asked.get("scope", self._scope)}
-            with self._session.get(
-                asked["realm"], params=given, auth=own, timeout=TIMEOUTS, stream=True, allow_redirects=False
-            ) as answer:
+            with self._get(asked["realm"], {}, own, given) as answer:
                 token = _parsed(self._body(answer, MAX_MANIFEST) if answer.ok else None)
             self._headers["Authorization"] = f"Bearer {token.get('token') or token.get('access_token', '')}"
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """No name and password, not those of a ~/.netrc either."""
+    return request
 
 
 def _not_asked(host: str, why: str) -> ImageUnavailable:
