@@ -26,6 +26,8 @@ class Admitted:
     committed_at: datetime
     approvers: tuple[str, ...] = ()
     is_recomputed: bool = False
+    # The newest date of the chain up to here: what follows must not be dated long before it.
+    newest: datetime | None = None
 
     @property
     def told(self) -> str:
@@ -62,14 +64,16 @@ def admit_chain(
     previous: tuple[str, bytes] | None,
     now: datetime,
     history: History | None = None,
+    newest: datetime | None = None,
 ) -> tuple[Admitted, ...]:
     """All of `commits` (first parents, oldest first), when each may follow the one before it.
 
-    `previous` is the last trusted commit, at which `rules` hold; without one the history must begin at its root. With
+    `previous` is the last trusted commit, at which `rules` hold; without one the history must begin at its root.
+    `newest` is the newest date of the chain up to there, if it is known. With
     `history`, a merge that nobody allowed signed is made again, and admitted if that gives the same. Commits that
     change nothing belong to the approved one before them. Raises ChainError.
     """
-    admitted, refusal = follow_chain(commits, rules, previous, now, history)
+    admitted, refusal = follow_chain(commits, rules, previous, now, history, newest)
     if refusal is not None:
         raise refusal
     return admitted
@@ -81,6 +85,7 @@ def follow_chain(
     previous: tuple[str, bytes] | None,
     now: datetime,
     history: History | None = None,
+    newest: datetime | None = None,
 ) -> tuple[tuple[Admitted, ...], ChainError | None]:
     """As many of them as may be followed, and why not the next: what comes before it was said by somebody allowed.
 
@@ -92,7 +97,8 @@ def follow_chain(
     # The signature of `previous` was judged when it was trusted; its key may be gone since.
     place = _Place(None, None, rules, now)
     if previous is not None:
-        place = _Place(previous[0], identified(*previous).committed_at, rules, now)
+        dated = identified(*previous).committed_at
+        place = _Place(previous[0], max(dated, newest) if newest else dated, rules, now)
     admitted: list[Admitted] = []
     ahead = list(commits)
     while ahead:
@@ -121,7 +127,8 @@ def _step(ahead: Sequence[tuple[str, bytes]], place: _Place, history: History | 
         raise
     except SignatureError as error:
         raise ChainError(error.code, error.message, commit_id) from error
-    return _admitted(reached, answer), place.after(*reached, rules), count
+    after = place.after(*reached, rules)
+    return replace(_admitted(reached, answer), newest=after.since), after, count
 
 
 def _admitted(reached: Named, answer: Answer) -> Admitted:
@@ -148,10 +155,10 @@ def _answer(commit_id: str, commit: SignedObject, place: _Place, history: Histor
             return _checked(replace(answer, approvers=approvers), commit_id, place)
     except SignatureError as error:
         refusal = error
-    if history is None or not may_be_recomputed(commit, refusal, place.rules):
+    if history is None or place.since is None or not may_be_recomputed(commit, refusal, place.rules, is_of_branch=True):
         raise refusal
     try:
-        return admit_merge(commit, commit_id, place.rules, history, place.now, approvers)
+        return admit_merge(commit, commit_id, place.rules, history, (place.since, place.now), approvers)
     except ChainError as error:
         # Whatever it brings in is to blame, the merge is what must not be followed.
         raise ChainError(error.code, error.message.removeprefix(f"commit {commit_id[:12]}: "), commit_id) from error
@@ -188,7 +195,7 @@ def _approved(ahead: Sequence[tuple[str, bytes]], place: _Place) -> tuple[Named,
     found: tuple[Named, Answer, int] | None = None
     for count, (commit_id, commit) in enumerate(_sound(ahead[:MAX_EMPTY], place), start=1):
         people = _approvers(commit, place) if found is None else found[1].approvers
-        if not people or (found is not None and commit.tree != found[0][1].tree):
+        if not people or (found is not None and (commit.tree != found[0][1].tree or len(commit.parents) > 1)):
             break
         found = (commit_id, commit), Answer(people), count
     if found is not None and place.id is not None:

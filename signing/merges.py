@@ -34,8 +34,8 @@ class History(Protocol):
     def own(self, commit: str) -> Container[str]:
         """The commits of a branch itself: from this one, by first parents."""
 
-    def has(self, commit: str, path: str) -> bool:
-        """Is there a file?"""
+    def files(self, commit: str) -> Container[str]:
+        """The paths of the plain files of a commit; neither folders nor links."""
 
     def bases(self, first: str, second: str) -> Sequence[str]:
         """The best common ancestors of two commits (git-merge-base(1), --all)."""
@@ -70,7 +70,7 @@ class Answer:
 class _Side:
     """What a merge brings in, by id, what it builds on, and by what all of it is judged.
 
-    `since` is the date of the commit onto which it is merged.
+    `since` is the newest date of the branch onto which it is merged.
     """
 
     commits: Mapping[str, SignedObject]
@@ -87,21 +87,55 @@ class _Side:
         return found if found is not None else identified(commit, self.history.commit(commit))
 
 
-def may_be_recomputed(commit: SignedObject, refusal: SignatureError, rules: Rules) -> bool:
-    """Is it a merge, and nothing wrong with it but that nobody signed it who may change all that it brings?"""
-    by_nobody = NOT_BY_US if rules.forge is None else ("FORGE_REWRITE",)
-    return len(commit.parents) == 2 and refusal.code in (*_NOT_ENOUGH, *by_nobody)
+def may_be_recomputed(commit: SignedObject, refusal: SignatureError, rules: Rules, *, is_of_branch: bool) -> bool:
+    """Is it a merge, and nothing wrong with it but that nobody signed it who may change all that it brings?
+
+    Of the branch itself, the forge must have signed it, where its keys are known.
+    """
+    codes = (*NOT_BY_US, *_NOT_ENOUGH) if rules.forge is None else ("FORGE_REWRITE",)
+    return len(commit.parents) == 2 and refusal.code in (codes if is_of_branch else (*codes, *_NOT_ENOUGH))
 
 
 def admit_merge(
-    merge: SignedObject, merge_id: str, rules: Rules, history: History, now: datetime, approvers: frozenset[str]
+    merge: SignedObject,
+    merge_id: str,
+    rules: Rules,
+    history: History,
+    times: tuple[datetime, datetime],
+    approvers: frozenset[str],
 ) -> Answer:
     """Who answers for a merge: whoever signed the newest commit that it brings in.
 
     Each of these must be signed by somebody who may change what it changes, by a key that counted then and still at the
     date of the commit onto which it is merged; a merge among them may be recomputed as well. The merge's tree must be
-    what git makes of its parents, and somebody who may must have changed each path that it changes. Raises ChainError.
+    what git makes of its parents, and somebody who may must have changed each path that it changes. `times` are the
+    newest date of the branch, and now. Raises ChainError.
     """
+    first, _ = merge.parents
+    side = _Side(_brought_in(merge, merge_id, history), history, rules, approvers, *times, history.own(first))
+    # Before any merge is made: what nobody signed makes no work.
+    judged = {commit_id: _signed(commit_id, commit, side) for commit_id, commit in side.commits.items()}
+    answers = {commit_id: answer for commit_id, answer in judged.items() if answer is not None}
+    if not answers:
+        raise ChainError("UNSIGNED", "no commit that the merge brings in is signed", merge_id)
+    remade = [commit_id for commit_id, answer in judged.items() if answer is None]
+    if len(remade) > MAX_REMADE:
+        told = f"the merge brings in {len(remade)} merges that nobody allowed signed, {MAX_REMADE} is the most"
+        raise ChainError("RANGE_TOO_LONG", told, merge_id)
+    for commit_id in remade:
+        _check_tree(side.commits[commit_id], commit_id, history)
+    _check_tree(merge, merge_id, history)
+    # Whatever way the files took through the merges: in each path, only those have a word who changed it.
+    people: dict[str, frozenset[str]] = {}
+    for commit_id, answer in answers.items():
+        for path in _changes(commit_id, side.commits[commit_id], history):
+            people[path] = people.get(path, approvers) | answer.people
+    rules.check_each({path: people.get(path, approvers) for path in history.changed(first, merge_id)})
+    return replace(list(answers.values())[-1], is_recomputed=True)
+
+
+def _brought_in(merge: SignedObject, merge_id: str, history: History) -> Mapping[str, SignedObject]:
+    """The commits that a merge brings in, each behind its parents. Raises ChainError."""
     first, second = merge.parents
     raw = history.brought_in(first, second, MAX_BROUGHT_IN)
     if len(raw) > MAX_BROUGHT_IN:
@@ -109,28 +143,7 @@ def admit_merge(
     commits = {commit: identified(commit, content) for commit, content in raw}
     if second not in commits:
         raise ChainError("MERGE_NOT_REPRODUCIBLE", "the merge brings in nothing that somebody signed", merge_id)
-    since = identified(first, history.commit(first)).committed_at
-    side = _Side(commits, history, rules, approvers, since, now, history.own(first))
-    # Before any merge is made: what nobody signed makes no work.
-    answers = {
-        commit_id: answer for commit_id, commit in commits.items() if (answer := _signed(commit_id, commit, side))
-    }
-    if not answers:
-        raise ChainError("UNSIGNED", "no commit that the merge brings in is signed", merge_id)
-    remade = [commit_id for commit_id in commits if commit_id not in answers]
-    if len(remade) > MAX_REMADE:
-        told = f"the merge brings in {len(remade)} merges that nobody allowed signed, {MAX_REMADE} is the most"
-        raise ChainError("RANGE_TOO_LONG", told, merge_id)
-    for commit_id in remade:
-        _check_tree(commits[commit_id], commit_id, history)
-    _check_tree(merge, merge_id, history)
-    # Whatever way the files took through the merges: in each path, only those have a word who changed it.
-    people: dict[str, frozenset[str]] = {}
-    for commit_id, answer in answers.items():
-        for path in _changes(commit_id, commits[commit_id], history):
-            people[path] = people.get(path, approvers) | answer.people
-    rules.check_each({path: people.get(path, approvers) for path in history.changed(first, merge_id)})
-    return replace(list(answers.values())[-1], is_recomputed=True)
+    return commits
 
 
 def _signed(commit_id: str, commit: SignedObject, side: _Side) -> Answer | None:
@@ -152,7 +165,7 @@ def _signed(commit_id: str, commit: SignedObject, side: _Side) -> Answer | None:
     except ChainError:
         raise
     except SignatureError as error:
-        if not may_be_recomputed(commit, error, side.rules):
+        if not may_be_recomputed(commit, error, side.rules, is_of_branch=False):
             raise ChainError(error.code, f"{error.message} (a merge brings it in)", commit_id) from error
     return None
 
@@ -198,5 +211,7 @@ def _is_by_path(base: str, merge: SignedObject, merge_id: str, history: History)
     from_first, from_second = frozenset(history.changed(first, merge_id)), frozenset(history.changed(second, merge_id))
     if not (from_first <= of_second and from_second <= of_first and from_first & from_second <= of_first & of_second):
         return False
-    # One that both added comes out as a third only where git followed renames on both sides.
-    return all(history.has(base, path) for path in (from_first | from_second) & of_first & of_second)
+    # One that a side added or removed comes out as a third only where git followed renames.
+    merged = (from_first | from_second) & of_first & of_second
+    everywhere = [history.files(commit) for commit in (base, first, second, merge_id)] if merged else []
+    return all(path in files for files in everywhere for path in merged)

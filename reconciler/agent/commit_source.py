@@ -1,7 +1,7 @@
 """Mode `commits`: every commit of the branch, as far as somebody allowed has signed; and `unsafe-head`, its tip."""
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.agent.journal import Journal, Trusted
@@ -93,7 +93,8 @@ class CommitSource(Source):
                 told = f"the branch went back behind {start[:12]}"
                 raise Untrusted("FORK_OR_REWIND", told, commit=tip.commit, advice=_HISTORY_ADVICE)
             history = CommitHistory(self._mirror) if self._trust.recomputes_merges else None
-            admitted, refusal = follow_chain(chain, rules, previous, now, history)
+            newest_date = datetime.fromtimestamp(trusted.newest, UTC) if trusted else None
+            admitted, refusal = follow_chain(chain, rules, previous, now, history, newest_date)
             known = trusted or (Trusted(start, _ANCHOR, "") if start else None)
             newest = _as_trusted(admitted[-1]) if admitted else known
             return newest, _refused(refusal) if refusal is not None else None
@@ -137,7 +138,8 @@ class UnsafeSource(Source):
 
 def _as_trusted(admitted: Admitted) -> Trusted:
     people = dict.fromkeys([admitted.principal, *admitted.approvers] if admitted.fingerprint else admitted.approvers)
-    return Trusted(admitted.id, ", ".join(people), admitted.fingerprint)
+    newest = admitted.newest.timestamp() if admitted.newest else 0.0
+    return Trusted(admitted.id, ", ".join(people), admitted.fingerprint, newest=newest)
 
 
 def _refused(error: ChainError) -> Untrusted:

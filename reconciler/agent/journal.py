@@ -45,6 +45,8 @@ class Trusted:
     fingerprint: str
     tag: str = ""
     tag_id: str = ""
+    # In mode `commits`: the newest date among what was followed, in seconds since 1970.
+    newest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from reconciler.documents.contents import Contents, refused
 from reconciler.documents.policy_file import SIGNERS_SOURCE, compile_policy
-from reconciler.errors import GitError, ReconcilerError, UnknownRevision
+from reconciler.errors import GitError, ReconcilerError
 from reconciler.manifests import POLICY_FILE
 from reconciler.repository import ObjectTooBig, Store, TreeRefused
 from signing import SignatureError
@@ -48,9 +48,9 @@ class CommitHistory:
                 self._own = {commit: self._store.own(commit)}
         return self._own[commit]
 
-    def has(self, commit: str, path: str) -> bool:
+    def files(self, commit: str) -> Container[str]:
         with _readable():
-            return self._store.has(commit, path)
+            return self._store.plain_paths(commit)
 
     def merged_tree(self, first: str, second: str) -> str:
         """Nothing, once merging has taken its time: what somebody hostile pushed must not hold up a device."""
@@ -84,10 +84,8 @@ class RolesHistory(CommitHistory):
 
     def check_tree(self, commit: str) -> None:
         """Raises SignatureError TREE_* or PATH_CHARS."""
-        try:
+        with _readable():
             self._store.files_of(commit)
-        except (TreeRefused, ObjectTooBig) as error:
-            raise refused(error) from error
 
     def policy(self, commit: str) -> Policy:
         """Raises SignatureError POLICY_FILE with the first thing that is wrong."""
@@ -114,7 +112,7 @@ class RolesHistory(CommitHistory):
             if self._branch is None:
                 self._branch = self._documents()
             return self._branch.approvals(base)
-        except (UnknownRevision, SignatureError):
+        except (GitError, SignatureError):
             # Junk there takes approvals away, as whoever may push could do in any case; signed commits need none.
             self._branch = Branch.empty()
             return ()
@@ -125,7 +123,7 @@ def _readable() -> Iterator[None]:
     """What cannot be read is refused, at the commit that is judged: what came before it stands."""
     try:
         yield
-    except ObjectTooBig as error:
+    except (TreeRefused, ObjectTooBig) as error:
         raise refused(error) from error
     except GitError as error:
         raise SignatureError("COMMIT_MISSING", f"a commit cannot be read: {error}") from error

@@ -215,6 +215,9 @@ def _call(
         )
     except FileNotFoundError as error:
         raise GitError("the program git is not installed", advice="install it: apt-get install git") from error
+    except OSError as error:
+        # Too much for a command line, or no process to be had.
+        raise GitError(f"git cannot be started: {error.strerror}") from error
     finally:
         os.close(writing)
         told.start()

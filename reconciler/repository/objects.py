@@ -162,6 +162,15 @@ def list_paths(git: Git, commit: str) -> frozenset[str]:
     return frozenset(out.decode("utf-8", "backslashreplace").split("\0")[:-1])
 
 
+def plain_paths(git: Git, commit: str) -> frozenset[str]:
+    """The paths of the plain files of a commit, whatever else is in it. Raises GitError for endless ones."""
+    out = git.run_limited("ls-tree", "-r", "-z", "--full-tree", commit, most=_MAX_LISTING)
+    lines = (line.partition(b"\t") for line in out.split(b"\0")[:-1])
+    return frozenset(
+        path.decode("utf-8", "backslashreplace") for head, _, path in lines if head[:6].decode() in _FILE_MODES
+    )
+
+
 def read_files(git: Git, files: Iterable[File], most: int = MAX_FILE_BYTES) -> dict[str, bytes]:
     """Their contents by path. Raises TreeRefused for more than `most` bytes in one, or too many in all."""
     chosen = list(files)

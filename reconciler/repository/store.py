@@ -15,6 +15,7 @@ from reconciler.repository.objects import (
     files_of,
     first_parents,
     named_under,
+    plain_paths,
     read_files,
     read_objects,
     resolve,
@@ -63,10 +64,9 @@ class Store:
         """The commits of a branch itself: from this one, by first parents. Raises GitError."""
         return frozenset(first_parents(Git(self._git_dir), commit, None, MAX_OWN))
 
-    def has(self, commit: str, path: str) -> bool:
-        """Is there a file? Raises GitError."""
-        out = Git(self._git_dir).run("ls-tree", "--full-tree", "-z", "--name-only", commit, "--", path)
-        return out == path.encode() + b"\0"
+    def plain_paths(self, commit: str) -> frozenset[str]:
+        """The paths of the plain files of a commit; neither folders nor links. Raises GitError."""
+        return plain_paths(Git(self._git_dir), commit)
 
     def bases(self, first: str, second: str) -> list[str]:
         """The best common ancestors of two commits. Raises GitError."""

@@ -48,12 +48,17 @@ def keys(people: Mapping[str, Signer] = NAMES, options: str = NAMESPACES) -> byt
 class Stage:
     """Commits are made in process, by the same bytes as git's; they are fetched by git."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, paths: str = PATHS) -> None:
         self.folder = folder
         self.git = Git(folder / "fleet.git")
         init_bare(self.git.git_dir)
         self.clock = int(NOW.timestamp()) - 3600
-        first = {POLICY: policy(), SIGNERS: keys(), "fleet.yaml": b"one\n", "apps/web/compose.yaml": b"one\n"}
+        first = {
+            POLICY: policy(paths=paths),
+            SIGNERS: keys(),
+            "fleet.yaml": b"one\n",
+            "apps/web/compose.yaml": b"one\n",
+        }
         self.anchor = self.commit(first, None, parent="")
         self.main = self.anchor
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from roles_stage import ANN, BEN, NOW, Stage, told
+from roles_stage import ANN, BEN, NOW, SUE, Stage, told
 
 from reconciler.agent.source import Obtained
 from signing import Signer, sign_commit
@@ -32,6 +32,11 @@ class Device:
 
     def obtain(self) -> Obtained:
         return self.stage.source(**self.settings).obtain(NOW)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
 
 
 @pytest.fixture
@@ -89,6 +94,16 @@ def test_with_the_forge_s_keys_a_merge_that_it_did_not_sign_is_not_made_again(de
     assert obtained.trusted.commit == stage.git.run("rev-parse", f"{made}^1").decode().strip()
     del device.settings["forge_keys"]
     assert told(device.obtain()) == "ann"
+
+
+def test_nor_is_one_that_somebody_signed_who_may_not_change_all_of_it(stage: Stage) -> None:
+    """Else whoever has any key at all could merge without the forge."""
+    keys = stage.folder / "forge.asc"
+    keys.write_bytes(GITHUB.read_bytes())
+    stage.push(stage.anchor)
+    stage.push(stage.merge(stage.main, stage.commit({"apps/web/compose.yaml": b"two\n"}, ANN), SUE))
+    assert told(stage.source(forge_keys=keys).obtain(NOW)) == "PATH_QUORUM"
+    assert told(stage.obtain()) == "ann"
 
 
 def test_a_person_s_own_merge_needs_no_forge(device: Device) -> None:

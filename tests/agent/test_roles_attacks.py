@@ -115,6 +115,54 @@ def test_a_fix_of_another_role_is_not_undone_by_renames_on_both_sides(stage: Sta
     assert content(stage, obtained, new) == mended
 
 
+LINES = b"".join(b"line %d\n" % number for number in range(20))
+MENDED = LINES.replace(b"line 7\n", b"line 7 with the fix\n")
+
+
+def test_a_fix_is_not_undone_by_a_file_below_the_file(tmp_path: Path) -> None:
+    """A rule for one file, and a weaker one for what is else there, as would be a folder in its place."""
+    rules = '    - {match: "apps/*/compose.yaml", roles: [ops]}\n    - {match: "apps/**", roles: [site]}\n'
+    stage = Stage(tmp_path, paths=rules + '    - {match: "*", roles: [ops]}\n')
+    stage.push(stage.anchor)
+    first, path = stage.main, "apps/db/compose.yaml"
+    branch = stage.commit({path: LINES}, ANN)
+    stage.push(stage.commit({path: LINES}, BEN))
+    stage.push(stage.commit({path: MENDED}, BEN))
+    below = stage.commit({f"{path}/x": MENDED}, SUE, parent=first)
+    one, two = (stage.commit({}, SUE, parent=below, without=[f"{path}/x"]) for _ in range(2))
+    stage.push(stage.merge(stage.main, stage.merge(stage.merge(one, stage.main), stage.merge(two, branch))))
+    obtained = stage.obtain()
+    assert told(obtained) == "MERGE_NOT_REPRODUCIBLE"
+    assert content(stage, obtained, path) == MENDED
+
+
+def test_a_file_that_one_removed_and_another_mended_is_a_conflict(stage: Stage) -> None:
+    path = "apps/web/p.yaml"
+    stage.push(stage.commit({path: LINES}, ANN))
+    removed = stage.commit({}, ANN, without=[path])
+    stage.push(stage.commit({path: MENDED}, BEN))
+    side = stage.commit({SITE: MENDED}, SUE, parent=removed)
+    stage.push(stage.merge(stage.main, side))
+    obtained = stage.obtain()
+    assert told(obtained) == "MERGE_NOT_REPRODUCIBLE"
+    assert content(stage, obtained, path) == MENDED
+
+
+@pytest.mark.parametrize("passes", [1, 8])
+def test_however_often_a_device_looks_dates_do_not_go_back(stage: Stage, passes: int) -> None:
+    long_ago(stage, 100, ended(5))
+    stage.obtain()
+    for number in range(1, 8):
+        stage.clock = T0 - 60 - number * 3500
+        stage.push(stage.commit({SITE: b"%d\n" % number}, SUE))
+        if passes > 1:
+            stage.obtain()
+    stage.push(stage.commit({APP: EVIL}, BEN))
+    obtained = stage.obtain()
+    assert told(obtained) == "BACKDATED"
+    assert content(stage, obtained, APP) == GOOD
+
+
 def test_many_merges_that_nobody_signed_are_not_made(stage: Stage) -> None:
     signed = stage.commit({APP: b"two\n"}, ANN)
     other = stage.commit({SITE: b"x\n"}, SUE)

@@ -104,7 +104,7 @@ def test_a_history_is_judged(commits: list[Commit], previous: Commit | None, exp
 
 def test_an_admitted_commit_says_who_answers_for_it() -> None:
     (admitted,) = admit_chain([ONE], OneIsEnough(SIGNERS), ROOT, NOW)
-    assert admitted == Admitted(ONE[0], "alice", ALICE.public.fingerprint, "Next", NOW)
+    assert admitted == Admitted(ONE[0], "alice", ALICE.public.fingerprint, "Next", NOW, newest=NOW)
 
 
 def test_a_slow_clock_is_told_to_be_checked() -> None:

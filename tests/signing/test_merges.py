@@ -71,8 +71,8 @@ class History:
     def own(self, commit: str) -> set[str]:
         return set(self.repository.git("rev-list", "--first-parent", commit).stdout.decode().split())
 
-    def has(self, commit: str, path: str) -> bool:
-        return path in self.repository.git("ls-tree", "-r", "--name-only", commit).stdout.decode().split("\n")
+    def files(self, commit: str) -> list[str]:
+        return self.repository.git("ls-tree", "-r", "--name-only", commit).stdout.decode().split("\n")
 
     def bases(self, first: str, second: str) -> list[str]:
         done = self.repository.git("merge-base", "--all", first, second, check=False)
