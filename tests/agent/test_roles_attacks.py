@@ -195,7 +195,7 @@ def test_a_change_of_one_file_does_not_end_up_in_another(stage: Stage) -> None:
     assert content(stage, obtained, "apps/safety/new.yaml") == lines
 
 
-def ended(hours: int) -> bytes:
+def ended(hours: float) -> bytes:
     """The keys, of which Ben's has ended so long ago."""
     until = (NOW - timedelta(hours=hours)).strftime("%Y%m%d%H%M%SZ")
     return keys({"ann": ANN, "sue": SUE}) + f'ben {NAMESPACES},valid-before="{until}" {BEN.public.line}\n'.encode()
@@ -239,11 +239,19 @@ def test_dates_that_go_back_by_an_hour_each_do_not_add_up(stage: Stage) -> None:
 
 
 def test_a_key_that_has_ended_approves_nothing(stage: Stage) -> None:
-    long_ago(stage, 200, ended(72))
+    """Nor within the hour by which a commit may be dated back."""
+    long_ago(stage, 200, ended(0.5))
     evil = stage.commit({APP: EVIL}, None)
     stage.approve(evil, {"ben": BEN})
-    stage.push(stage.make(stage.tree(evil), (stage.main,), T0 - 59 * 60))
+    stage.push(stage.make(stage.tree(evil), (stage.main,), T0 - 45 * 60))
     assert told(stage.obtain()) == "UNSIGNED"
+
+
+def test_merges_across_each_other_have_more_than_one_ancestor(stage: Stage) -> None:
+    one, two = stage.commit({APP: b"two\n"}, ANN), stage.commit({SITE: b"x\n"}, SUE)
+    across = stage.merge(stage.merge(one, two), stage.merge(two, one))
+    stage.push(stage.merge(stage.main, across))
+    assert told(stage.obtain()) == "MERGE_NOT_REPRODUCIBLE"
 
 
 def test_junk_beside_an_approval_holds_up_no_signed_commit(stage: Stage) -> None:
