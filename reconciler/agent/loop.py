@@ -3,6 +3,7 @@ that something happened to a container.
 """
 
 import contextlib
+import enum
 import logging
 import math
 import os
@@ -27,6 +28,14 @@ SETTLE_SECONDS, SETTLE_MOST_SECONDS = 0.1, 0.5
 # it, and only then lists it as exited. Where a look after an event finds all well, another one follows.
 SECOND_LOOK_SECONDS = 1.0
 _NUDGE, _CHANGE = b"n", b"c"
+
+
+class Rung(enum.Enum):
+    """What a bell was rung for."""
+
+    NOT = enum.auto()
+    CHANGE = enum.auto()
+    NUDGE = enum.auto()
 
 
 def delay(interval: float, device: str, count: int) -> float:
@@ -56,13 +65,13 @@ class Bell:
         self.stopped = True
         self.ring()
 
-    def wait(self, seconds: float) -> bool:
-        """Until somebody rings, at most so long. Was it rung for changes alone?"""
-        if self.stopped or not self._is_rung(seconds):
-            return False
-        with contextlib.suppress(BlockingIOError):
-            return _NUDGE not in os.read(self._reading, 4096)
-        return False
+    def wait(self, seconds: float) -> "Rung":
+        """Until somebody rings, at most so long: for what, a nudge before a change."""
+        if self.stopped:
+            return Rung.NUDGE
+        if not self._is_rung(seconds):
+            return Rung.NOT
+        return Rung.NUDGE if _NUDGE in os.read(self._reading, 4096) else Rung.CHANGE
 
     def sleep(self, seconds: float) -> None:
         """Sleep while a step waits for a container. Raises Interrupted when the agent is to stop."""
@@ -115,14 +124,14 @@ class Loop:
         second_look = until
         while (now := self._clock()) < until:
             wake = min(second_look, until)
-            is_change = self._bell.wait(wake - now)
-            if not is_change and (self._clock() < wake or wake == until):
+            rung = self._bell.wait(wake - now)
+            if rung is Rung.NUDGE or (rung is Rung.NOT and wake == until):
                 return
-            if is_change and self._settle(until):
+            if rung is Rung.CHANGE and self._settle(until):
                 return
             steps = _guarded(self._passes.heal) or ()
             self._fights.note(steps, self._clock())
-            second_look = self._clock() + SECOND_LOOK_SECONDS if is_change and not steps else until
+            second_look = self._clock() + SECOND_LOOK_SECONDS if rung is Rung.CHANGE and not steps else until
 
     def _settle(self, until: float) -> bool:
         """Let things settle, longer where somebody undoes what we do; a nudge ends it, and is told."""
@@ -133,10 +142,11 @@ class Loop:
         end, last = began + max(gap, SETTLE_SECONDS), min(began + max(gap, SETTLE_MOST_SECONDS), until)
         while (now := self._clock()) < min(end, last):
             wake = min(end, last)
-            if self._bell.wait(wake - now):
-                end = max(end, self._clock() + SETTLE_SECONDS)
-            elif self._clock() < wake:
+            rung = self._bell.wait(wake - now)
+            if rung is Rung.NUDGE:
                 return True
+            if rung is Rung.CHANGE:
+                end = max(end, self._clock() + SETTLE_SECONDS)
         return self._bell.stopped
 
 

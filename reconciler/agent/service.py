@@ -104,21 +104,23 @@ class Device:
 
     def reconcile(self) -> None:
         """A full pass, with what Git said last. Before it said anything, there is nothing to do."""
-        if self._known is not None:
-            _log(self._converge(self._known, is_full=True))
+        # In this order: a pass that begins after Git has answered goes by the answer.
+        self._turns.begins()
+        if (known := self._known) is not None:
+            _log(self._converge(known, is_full=True))
 
     def heal(self) -> Sequence[str]:
         """The steps. What nobody has to know of is not told: events come in crowds."""
-        if self._known is None:
+        self._turns.begins()
+        if (known := self._known) is None:
             return ()
-        result = self._converge(self._known, is_full=False)
+        result = self._converge(known, is_full=False)
         if result.steps or result.errors:
             _log(result)
         return result.steps
 
     def _converge(self, known: Known, *, is_full: bool) -> Result:
         began = time.time()
-        self._turns.begins()
         result = self._reconciler.converge(known, is_full=is_full)
         self._turns.ended(result)
         self._metrics.note_pass(result.report, began, len(result.steps), len(result.errors))

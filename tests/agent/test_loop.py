@@ -15,6 +15,7 @@ from reconciler.agent.loop import (
     SETTLE_SECONDS,
     Loop,
     Passes,
+    Rung,
     delay,
 )
 from reconciler.errors import EngineError, EngineUnavailable
@@ -39,14 +40,14 @@ class Script:
     def stopped(self) -> bool:
         return self.now >= self.end
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> Rung:
         until = self.now + max(0.0, seconds)
         if self.rings and self.rings[0][0] <= until:
             at, kind = self.rings.pop(0)
             self.now = max(self.now, at)
-            return kind == "c"
+            return Rung.CHANGE if kind == "c" else Rung.NUDGE
         self.now = until
-        return False
+        return Rung.NOT
 
     def reconcile(self) -> None:
         self.told.append(("reconcile", round(self.now, 3)))
@@ -58,6 +59,13 @@ class Script:
     def run(self) -> list[tuple[str, float]]:
         Loop(Passes(self.reconcile, self.heal), INTERVAL, "press", self, self.clock).run()  # type: ignore[arg-type]
         return self.told
+
+
+def test_a_nudge_that_comes_as_a_second_look_is_due_is_not_lost() -> None:
+    """On a busy machine it may be read only when its time is over."""
+    due = 10.0 + SETTLE_SECONDS + SECOND_LOOK_SECONDS
+    told = Script([(10.0, "c"), (due, "n")], due + 1).run()
+    assert told[-1] == ("reconcile", round(due, 3))
 
 
 def test_without_a_word_git_is_asked_at_each_interval() -> None:

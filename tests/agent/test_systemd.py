@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.loop import Bell
+from reconciler.agent.loop import Bell, Rung
 from reconciler.agent.systemd import Systemd
 
 UNIT = Path(__file__).parents[2] / "packaging/reconciler.service"
@@ -86,10 +86,10 @@ def test_nobody_there_is_no_reason_to_fail(address: str) -> None:
 def test_whoever_waits_on_a_bell_is_alive() -> None:
     times: list[int] = []
     bell = Bell(lambda: times.append(1), each=0.01)
-    assert bell.wait(0.05) is False
+    assert bell.wait(0.05) is Rung.NOT
     assert len(times) >= 3
     threading.Thread(target=bell.ring_for_change).start()
-    assert bell.wait(60) is True, "a ring ends it as before"
+    assert bell.wait(60) is Rung.CHANGE, "a ring ends it as before"
     bell.sleep(0)
     assert len(times) >= 5
 
