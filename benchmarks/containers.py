@@ -14,6 +14,8 @@ from lab.waiting import wait_until
 from reconciler.agent.converge import converge
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.journal import Journal
+from reconciler.agent.service_files import ServiceFiles
+from reconciler.agent.vault import Vault
 from reconciler.manifests import FleetFiles
 
 DEVICE = "press"
@@ -46,7 +48,7 @@ class ResidentDevice:
 
     def __init__(self, folder: Path, url: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.engine = DockerEngine(url, DEVICE, folder / "configs")
+        self.engine = DockerEngine(url, DEVICE, ServiceFiles(folder / "configs", Vault(folder / "secrets")))
         self.journal = Journal(folder)
 
     def obey(self, files: Files) -> None:

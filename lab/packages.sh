@@ -30,6 +30,7 @@ missing=()
 has git || missing+=(git)
 has ssh-keygen || missing+=(openssh-client)
 has gpg || missing+=(gnupg)
+has age || missing+=(age)
 has sshd || missing+=(openssh-server)
 # An Engine that answers is enough; a `docker` command may be there without one.
 has docker && docker version >/dev/null 2>&1 || has dockerd || missing+=(docker.io)

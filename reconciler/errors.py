@@ -20,6 +20,7 @@
     │   ├── RemoteUnavailable      31  no Git server answers there, or it refuses us
     │   └── UnknownRevision        32
     ├── Untrusted                  40  a commit that the device must not obey
+    ├── SealRefused                41  a sealed secret that cannot be unsealed
     ├── PermissionDenied           50  a file or socket of this machine that we may not use
     ├── ConfigError                51  the agent's own settings are wrong
     ├── StateError                 52  the state on disk: StateLost: torn, foreign, gone; StateInUse: another agent
@@ -181,6 +182,16 @@ class Untrusted(ReconcilerError):
     def __init__(self, code: str, message: str, *, commit: str, advice: str = "") -> None:
         self.code, self.commit = code, commit
         super().__init__(f"{code}: {message}", where=f"commit {commit[:12]}" if commit else "", advice=advice)
+
+
+class SealRefused(ReconcilerError):
+    """A sealed secret that cannot be made, or unsealed: `code` is the machine word."""
+
+    exit_code = 41
+
+    def __init__(self, code: str, what: str, *, where: str = "", advice: str = "") -> None:
+        self.code = code
+        super().__init__(f"{code}: {what}", where=where, advice=advice)
 
 
 class Relayed(ReconcilerError):

@@ -15,8 +15,10 @@ from reconciler.agent.machine import look_at_machine
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reconcile import Reconciler
 from reconciler.agent.release_source import ReleaseSource
+from reconciler.agent.service_files import ServiceFiles
 from reconciler.agent.source import Source
 from reconciler.agent.tag_source import TagSource
+from reconciler.agent.vault import Vault
 from reconciler.errors import ConfigError, PermissionDenied
 from reconciler.repository import Mirror, ReportRef, StatusBranch
 from signing import SignatureError, Signer, load_signer
@@ -63,7 +65,13 @@ def make_source(config: Config, mirror: Mirror, journal: Journal) -> Source:
 
 def docker_engine(config: Config, sleep: Callable[[float], None] = time.sleep) -> DockerEngine:
     """The Engine that the settings name."""
-    return DockerEngine(config.engine, config.device, config.state / "configs", config.keep_free, sleep=sleep)
+    files = ServiceFiles(config.state / "configs", make_vault(config))
+    return DockerEngine(config.engine, config.device, files, config.keep_free, sleep=sleep)
+
+
+def make_vault(config: Config) -> Vault:
+    """What unseals: by the device's identity, and by keys of age that the settings name."""
+    return Vault(config.secrets.folder, config.identity, *config.secrets.keys)
 
 
 def load_identity(path: Path) -> Signer:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from reconciler.agent.build import load_identity, make_source
+from reconciler.agent.build import load_identity, make_source, make_vault
 from reconciler.agent.checked import Checked, Skipped, Warned
 from reconciler.agent.config import load_config
 from reconciler.agent.disk import complaint, free_bytes, free_inodes, is_volatile
@@ -148,6 +148,14 @@ def rendering(at: Checked) -> str:
     return f"{len(rendered.desired.apps)} apps"
 
 
+def secrets(at: Checked) -> str:
+    vault = make_vault(at.config)
+    sealed = [file for app in at.rendering.desired.apps for file in app.configs if file.secret]
+    for file in sealed:
+        vault.open(file)
+    return f"{len(sealed)} can be unsealed"
+
+
 def engine(at: Checked) -> str:
     found = at.engine.version()
     if _numbers(found) < OLDEST_ENGINE:
@@ -204,6 +212,7 @@ CHECKS: dict[str, Callable[[Checked], str]] = {
     "status-branch": status_branch,
     "device-file": device_file,
     "rendering": rendering,
+    "secrets": secrets,
     "engine": engine,
     "engine-room": engine_room,
     "engine-limits": engine_limits,

@@ -29,6 +29,7 @@ MIN_INTERVAL_SECONDS = 1.0
 TRANSPORTS = ("branch", "ref")
 _REMOTE_FILES = ("tokenFile", "caFile", "keyFile", "knownHostsFile", "proxyCredentialsFile")
 _REMOTE_KEYS = ("url", "branch", "proxy", *_REMOTE_FILES)
+_SPEC_KEYS = tuple("remote interval trust identity status engine state admission images metrics secrets".split())
 _STATUS_KEYS = ("branch", "heartbeat", "transport", "remote")
 # Logs, databases and the next report need room as well.
 KEEP_FREE = 512 * 1024 * 1024
@@ -45,6 +46,14 @@ class StatusSettings:
     # `branch`: onto the branch that all share. `ref`: to a ref of its own, and a collector puts it onto the branch.
     transport: str = "branch"
     heartbeat: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSettings:
+    """Where secrets lie unsealed, which must be in memory, and age keys that unseal beside the device's identity."""
+
+    folder: Path = Path("/run/reconciler/secrets")
+    keys: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class Config:
     keep_free: int = KEEP_FREE
     # Where metrics are told, on loopback; empty for nowhere.
     metrics: str = ""
+    secrets: SecretSettings = SecretSettings()
 
 
 def load_config(path: Path) -> Config:
@@ -95,15 +105,13 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     device = word(section(node, "metadata", ("name",), problems), "name", "", problems)
     if not is_dns_label(device):
         problems.add(node.place, f"`metadata.name` {device!r} is no name of a device", DNS_LABEL_ADVICE)
-    keys = ("remote", "interval", "trust", "identity", "status", "engine", "state", "admission", "images", "metrics")
-    spec = section(node, "spec", keys, problems)
+    spec = section(node, "spec", _SPEC_KEYS, problems)
     remote = section(spec, "remote", _REMOTE_KEYS, problems)
-    interval = duration(spec, "interval", 60.0, problems)
-    if interval < MIN_INTERVAL_SECONDS:
-        problems.add(spec.place, f"`interval` is under {MIN_INTERVAL_SECONDS:g} s", "poll less often")
+    interval = _interval(spec, problems)
     allow = _allowed(section(spec, "admission", ("allow",), problems), problems)
     trust = trust_settings(section(spec, "trust", TRUST_KEYS, problems), folder, problems)
     keep_free = _keep_free(section(spec, "images", ("keepFree",), problems), problems)
+    secrets = _secrets(section(spec, "secrets", ("folder", "keyFile"), problems), folder, problems)
     identity = path_beside(spec, "identity", folder, problems) or folder / "identity"
     branch = word(remote, "branch", "main", problems)
     reporting = section(spec, "status", _STATUS_KEYS, problems)
@@ -125,7 +133,15 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         allow=allow,
         keep_free=keep_free,
         metrics=metrics,
+        secrets=secrets,
     )
+
+
+def _interval(spec: Node, problems: Problems) -> float:
+    interval = duration(spec, "interval", 60.0, problems)
+    if interval < MIN_INTERVAL_SECONDS:
+        problems.add(spec.place, f"`interval` is under {MIN_INTERVAL_SECONDS:g} s", "poll less often")
+    return interval
 
 
 def _remote(remote: Node, identity: Path, folder: Path, problems: Problems) -> Remote:
@@ -162,6 +178,12 @@ def _listen(metrics: Node, problems: Problems) -> str:
         what = f"`listen` {listen!r} is no port on loopback: metrics are for this machine alone"
         problems.add(metrics.entries["listen"].place, what, "write 127.0.0.1:PORT")
     return listen
+
+
+def _secrets(secrets: Node, folder: Path, problems: Problems) -> SecretSettings:
+    key = path_beside(secrets, "keyFile", folder, problems)
+    place = path_beside(secrets, "folder", folder, problems)
+    return SecretSettings(place or SecretSettings().folder, (key,) if key else ())
 
 
 def _keep_free(images: Node, problems: Problems) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reconciler.agent.config_files import name_of
 from reconciler.agent.files import failing_clearly, write_atomically
-from reconciler.model import ConfigFile
+from reconciler.model import SEALED, ConfigFile
 
 _FOLDER, _NOTES = "live", "told"
 
@@ -38,8 +38,12 @@ def write_live(files: Path, live: str, file: ConfigFile) -> None:
 
 
 def note_told(files: Path, live: str, name: str) -> None:
-    """The container was told of this content, by the name of its ConfigFile."""
-    write_atomically(_note(files, live), name.encode())
+    """The container was told of this content, by the name of its ConfigFile.
+
+    A sealed one's name says nothing of what it holds unsealed, so that is written behind it.
+    """
+    known = f"{name} {name_of(live_path(files, live), '-')}" if name.startswith(SEALED) else name
+    write_atomically(_note(files, live), known.encode())
 
 
 def told_files(files: Path) -> dict[str, str]:
@@ -48,8 +52,8 @@ def told_files(files: Path) -> dict[str, str]:
     for path in root.glob("*/*/*") if root.is_dir() else ():
         live = str(path.relative_to(root))
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            name = _note(files, live).read_text()
-            if name_of(path, name) == name:
+            name, _, holds = _note(files, live).read_text().partition(" ")
+            if name_of(path, holds or name) == (holds or name):
                 found[live] = name
     return found
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import reconciler
-from reconciler.fleet import collect_command, device_commands, status_command, watch_commands
+from reconciler.fleet import collect_command, device_commands, secret_commands, status_command, watch_commands
 from reconciler.fleet import commands as run
 from reconciler.fleet.explain_commands import blame, explain
 from reconciler.fleet.imports.command import configure
@@ -25,6 +25,7 @@ Works on a fleet repository, from a desk or in CI.
   fleet blame DEVICE         the same, and the commit: author, date, signer
   fleet plan BASE..HEAD      what a change would do, on every device, and why
   fleet device approve NAME  take in a device that asks to join
+  fleet secret set NAME      seal a value for the devices that use it
   fleet status               what the devices report
   fleet collect              put reports from the devices' own refs onto the status branch
   fleet get DEVICE           all that a device says
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     watch_commands.configure(commands)
     collect_command.configure(commands)
     device_commands.configure(commands)
+    secret_commands.configure(commands)
     return parser
 
 

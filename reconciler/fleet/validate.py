@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from reconciler.documents import compile_policy
 from reconciler.errors import ManifestError, Problem, ProblemKind, ReconcilerError
+from reconciler.fleet.secrets import findings
 from reconciler.manifests import POLICY_FILE, Device, FleetFiles, Tree, check_documents
 from signing import PublicKey, SignatureError
 
@@ -39,6 +40,8 @@ def validate(tree: Tree) -> Validation:
     # A layer that is wrong is told, also when it selects no device.
     for problem in (*files.strays(), *(problem for layer in layers for problem in layer.problems)):
         concerned.setdefault(problem, [])
+    for problem, device in findings(tree):
+        concerned.setdefault(problem, []).extend([device] if device else [])
     apps: set[str] = set()
     for name in sorted(files.device_paths):
         try:

@@ -3,6 +3,7 @@
 from reconciler.manifests.admission import CAPABILITIES, EVERYTHING, Admission, PolicyGrant, is_admitted, is_grant
 from reconciler.manifests.announced import check_documents
 from reconciler.manifests.compare import Comparison, Pair
+from reconciler.manifests.compose.sealed import AGE_STARTS, MAX_CONFIG_BYTES, is_secret_name, path_of
 from reconciler.manifests.compose.text import to_compose
 from reconciler.manifests.documents import Device, Fleet
 from reconciler.manifests.explain import Explanation, Setting
@@ -16,12 +17,15 @@ from reconciler.manifests.problems import Problems
 from reconciler.manifests.reasons import Reason
 from reconciler.manifests.render import FleetFiles, Rendering
 from reconciler.manifests.schema import json_schemas
-from reconciler.manifests.tree import Tree, is_needed_by
+from reconciler.manifests.tree import SECRETS, Tree, files_under, is_needed_by
 
 __all__ = [
+    "AGE_STARTS",
     "CAPABILITIES",
     "EVERYTHING",
+    "MAX_CONFIG_BYTES",
     "POLICY_FILE",
+    "SECRETS",
     "Admission",
     "Comparison",
     "Device",
@@ -44,15 +48,18 @@ __all__ = [
     "boolean",
     "check_documents",
     "check_keys",
+    "files_under",
     "integer",
     "is_admitted",
     "is_grant",
     "is_needed_by",
+    "is_secret_name",
     "json_schemas",
     "listed",
     "mapping",
     "max_age_seconds",
     "parse",
+    "path_of",
     "plain",
     "read_policy",
     "seconds",

@@ -17,7 +17,7 @@ from reconciler.manifests.node import plain
 from reconciler.manifests.problems import Problems
 from reconciler.manifests.reasons import Reason, arrival, departure, reasons_of, side_of
 from reconciler.manifests.render import FleetFiles, Readings, Rendering, Wanted
-from reconciler.manifests.tree import Tree
+from reconciler.manifests.tree import SECRETS, Tree, files_under, is_needed_by
 from reconciler.model import App
 
 
@@ -106,6 +106,9 @@ class Comparison:
             patch.is_shared for patch in (*before.patches[old.name], *after.patches[new.name])
         ):
             return None
+        if any(file.secret for file in new.configs):
+            # Each device has a file of its own.
+            return None
         patches = tuple(map(id, before.patches[old.name])), tuple(map(id, after.patches[new.name]))
         services = tuple(service.name for service in new.services if service != old.service(service.name))
         if before.variables is after.variables:
@@ -137,6 +140,8 @@ class Comparison:
         old, new = pair.before, pair.after
         if old is None or app not in old.apps or app not in new.apps or not self._has_same_files(app, new):
             return False
+        if any(is_needed_by(path, new.device.name) for path in self._changed_secrets):
+            return False
         if old is new:
             return True
         if not self._are_alike(old.patches[app], new.patches[app]):
@@ -145,6 +150,12 @@ class Comparison:
             return True
         patched = self.after.apps.patched(app, new.apps[app], new.patches[app], Problems())
         return patched is not None and patched.values(old.variables) == patched.values(new.variables)
+
+    @cached_property
+    def _changed_secrets(self) -> tuple[str, ...]:
+        old, new = self.before.tree, self.after.tree
+        paths = {*files_under(old, SECRETS), *files_under(new, SECRETS)}
+        return tuple(path for path in paths if old.get(path) != new.get(path))
 
     def _has_same_files(self, app: str, wanted: Wanted) -> bool:
         if app not in self._same_files:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from reconciler.manifests.compose.sealed import path_of
 from reconciler.manifests.documents import Patch
 from reconciler.manifests.explain import node_at, setters_of
 from reconciler.manifests.interpolate import InterpolationError, used_names
@@ -100,6 +101,12 @@ def _contents(old: Side, new: Side) -> Iterator[Reason]:
             path = inside(f"apps/{name}", str(node.entries["file"].value)) if "file" in node.entries else None
             if path and path in old.tree and old.tree[path] != new.tree.get(path):
                 yield Reason(name, f"/{section}/{key}/file", "", "", Place(path, 1, 1), "the file")
+    before = {file.key: file for file in old.app.configs if file.secret}
+    for file in new.app.configs:
+        known = before.get(file.key)
+        if known is not None and known.secret == file.secret and known.digest != file.digest:
+            place = Place(path_of(file.secret, new.wanted.device.name), 1, 1)
+            yield Reason(name, f"/secrets/{file.key}", "", "", place, "the secret")
 
 
 def teller(place: Place) -> str:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from reconciler.errors import ManifestError, Problem, UnknownDevice
 from reconciler.manifests.admission import Admission, RealPath, refusals
 from reconciler.manifests.apps import Apps, remember
+from reconciler.manifests.compose.variables import DEVICE_VARIABLE
 from reconciler.manifests.documents import (
     Device,
     Fleet,
@@ -25,7 +26,7 @@ from reconciler.manifests.documents import (
     read_layer,
 )
 from reconciler.manifests.explain import Explanation, explain
-from reconciler.manifests.layers import DEVICE_VARIABLE, LayerIndex, apps_of, patches_of, sources_of, variables_of
+from reconciler.manifests.layers import LayerIndex, apps_of, patches_of, sources_of, variables_of
 from reconciler.manifests.node import Node
 from reconciler.manifests.parse import parse
 from reconciler.manifests.problems import Problems

@@ -7,6 +7,9 @@ from reconciler.manifests.problems import Problems
 
 Tree = Mapping[str, bytes]
 
+# The folder of sealed secrets (compose/sealed.py).
+SECRETS = "secrets"
+
 
 def files_under(tree: Tree, folder: str) -> list[str]:
     """The paths below a folder, in byte order, so that every machine sees one order."""
@@ -35,4 +38,6 @@ def is_needed_by(path: str, device: str) -> bool:
     """Does this device need the file to render itself? A device reads no other device's file."""
     if path.startswith("devices/"):
         return path.endswith(f"/{device}.yaml")
+    if path.startswith(f"{SECRETS}/"):
+        return path.endswith((f"/{device}.age", ".yaml"))
     return path == "fleet.yaml" or path.startswith(("layers/", "apps/"))

@@ -1,7 +1,7 @@
 """Values that both sides speak: no clock, no disk, no YAML."""
 
 from reconciler.model.condition import Fact, ReportedCondition, carry_over
-from reconciler.model.desired import DEFAULT_NETWORK, App, ConfigFile, DesiredState, Network, Pool, Volume
+from reconciler.model.desired import DEFAULT_NETWORK, SEALED, App, ConfigFile, DesiredState, Network, Pool, Volume
 from reconciler.model.enrollment import MACHINE_FACTS, MAX_ENROLLMENT_BYTES, Enrollment, Machine
 from reconciler.model.observed import Container, Lock, ObservedNetwork, ObservedState, ObservedVolume
 from reconciler.model.place import Place
@@ -34,6 +34,7 @@ __all__ = [
     "MAX_ENROLLMENT_BYTES",
     "MAX_REPORT_BYTES",
     "OF_SERVICE",
+    "SEALED",
     "App",
     "AppReport",
     "Attachment",

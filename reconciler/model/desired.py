@@ -53,9 +53,17 @@ class Volume:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+# What names of files begin with whose content the device unseals: they lie in memory, never on a disk.
+SEALED = "~"
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file that services mount: its content's SHA-256, owner and mode. `key` is what the Compose file says."""
+    """A file that services mount: its content's SHA-256, owner and mode. `key` is what the Compose file says.
+
+    With a `secret`, the content is sealed: the name of the fleet's secret, and behind a slash the value of it that is
+    meant. The digest is of what is sealed then, and the same for as long as the value need not be unsealed anew.
+    """
 
     digest: str
     content: bytes
@@ -63,12 +71,14 @@ class ConfigFile:
     gid: int = 0
     mode: int = 0o444
     key: str = ""
+    secret: str = ""
 
     @property
     def name(self) -> str:
         """What it is called where the device stores it: two files of one name are one file."""
         is_plain = (self.uid, self.gid, self.mode) == (0, 0, 0o444)
-        return self.digest if is_plain else f"{self.digest}-{self.uid}-{self.gid}-{self.mode:03o}"
+        name = self.digest if is_plain else f"{self.digest}-{self.uid}-{self.gid}-{self.mode:03o}"
+        return f"{SEALED}{name}" if self.secret else name
 
 
 @dataclass(frozen=True, slots=True)

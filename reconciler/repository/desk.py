@@ -21,7 +21,7 @@ from reconciler.repository.objects import MAX_FILE_BYTES, check_path, read_tree,
 _BEHIND = ("non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref")
 # Refs that one call names.
 _AT_ONCE = 200
-_FOLDERS = ("apps", "layers", "devices", "trust", "rollouts", "requests")
+_FOLDERS = ("apps", "layers", "devices", "secrets", "trust", "rollouts", "requests")
 
 
 class _Remote(NamedTuple):

@@ -19,6 +19,7 @@ from reconciler.agent.loop import (
     delay,
 )
 from reconciler.errors import EngineError, EngineUnavailable
+from tests.fakes.files import service_files
 
 INTERVAL = 60.0
 
@@ -193,6 +194,6 @@ def test_an_event_that_is_none_of_the_apis_is_an_error_that_the_listener_outlive
             return [{"Type": "container", "Action": "die", "Actor": actor}]
 
     monkeypatch.setattr("docker.APIClient", lambda **_: Api())
-    engine = DockerEngine("unix:///run/none.sock", "press", tmp_path)
+    engine = DockerEngine("unix:///run/none.sock", "press", service_files(tmp_path))
     with pytest.raises(EngineError, match="none of the API's"):
         next(engine.changes())

@@ -17,6 +17,7 @@ from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.engine import Engine
 from tests.contracts.engine_contract import EngineContract
 from tests.fakes.engine import FakeEngine
+from tests.fakes.files import service_files
 
 BEHAVIOURS = ("ok", "unhealthy", "exits", "job")
 NETWORKS = ("app_default", "app_back")
@@ -51,17 +52,17 @@ class DockerBench:
     def __init__(self, lab: LabEngine, images: dict[str, str], folder: Path) -> None:
         self.device = f"press-{uuid.uuid4().hex[:8]}"
         self.url, self.images, self.folder = lab.url, images, folder
-        self.engine: Engine = DockerEngine(lab.url, self.device, folder / "files")
+        self.engine: Engine = DockerEngine(lab.url, self.device, service_files(folder / "files"))
         self.client = docker.DockerClient(base_url=lab.url)
 
     def image(self, behaviour: str) -> str:
         return self.images[behaviour]
 
     def other(self, device: str) -> Engine:
-        return DockerEngine(self.url, device, self.folder / "other-files")
+        return DockerEngine(self.url, device, service_files(self.folder / "other-files"))
 
     def dead(self) -> Engine:
-        return DockerEngine(f"unix://{self.folder}/nobody.sock", self.device, self.folder / "files")
+        return DockerEngine(f"unix://{self.folder}/nobody.sock", self.device, service_files(self.folder / "files"))
 
     def foreign(self, name: str, network: str = "bridge") -> None:
         self.client.containers.run(self.images["ok"], name=name, network=network, detach=True, labels={"foreign": "1"})

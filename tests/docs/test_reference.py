@@ -150,7 +150,7 @@ def test_every_key_of_a_patch_and_a_selector_is_told() -> None:
     assert allowed_keys({path: layer % f"selector: {{matchExpressions: [{{{NO_SUCH_KEY}: 1}}]}}"}) <= selector
 
 
-@pytest.mark.parametrize("part", ["spec", "spec.remote", "spec.trust", "spec.status", "spec.admission", "metadata"])
+@pytest.mark.parametrize("part", ["spec", "spec.remote", "spec.trust", "spec.status", "spec.secrets", "metadata"])
 def test_every_key_of_the_settings_is_told(part: str, tmp_path: Path) -> None:
     inner = f"{{{NO_SUCH_KEY}: 1}}"
     for key in reversed(part.split(".")):

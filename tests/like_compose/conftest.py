@@ -9,6 +9,7 @@ import pytest
 from lab.base import ensure_base
 from lab.engine import Engine as LabEngine
 from reconciler.agent.docker_engine import DockerEngine
+from tests.fakes.files import service_files
 from tests.like_compose.bench import BOXES, make_external, missing_interfaces, tag_boxes
 from tests.like_compose.inspection import Leaves, bare_container
 from tests.like_compose.projects import DEVICE
@@ -45,7 +46,7 @@ def bare(client: docker.DockerClient) -> Leaves:
 def engine(client: docker.DockerClient, lab_engine: LabEngine, tmp_path: Path) -> Iterator[DockerEngine]:
     networks = {network["Id"] for network in client.api.networks()}
     volumes = {volume["Name"] for volume in client.api.volumes()["Volumes"] or []}
-    yield DockerEngine(lab_engine.url, DEVICE, tmp_path / "files")
+    yield DockerEngine(lab_engine.url, DEVICE, service_files(tmp_path / "files"))
     for container in client.containers.list(all=True, filters={"label": f"fleet.device={DEVICE}"}):
         container.remove(force=True, v=True)
     for network in client.api.networks():

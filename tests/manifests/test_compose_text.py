@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from render_cases import STANDARD, Case, read_cases, rendering_of, tree_of
 
-from reconciler.manifests import FleetFiles, Tree, to_compose
+from reconciler.manifests import FleetFiles, Tree, path_of, to_compose
 from reconciler.model import App, Mount, Service, Update
 
 CASES = [case for case in read_cases() if "state" in case.fields]
@@ -26,6 +26,7 @@ def fleet_of(app: App) -> Tree:
     files = {path: text for path, text in STANDARD.items() if not path.startswith("apps/")}
     files["layers/base/all.yaml"] = f"spec: {{apps: [{app.name}]}}\n"
     files[f"apps/{app.name}/compose.yaml"] = json.dumps(to_compose(app))
+    files |= {path_of(file.secret, "press"): file.content.decode() for file in app.configs if file.secret}
     return tree_of(files)
 
 

@@ -1,7 +1,7 @@
 """Reads the Engine's answers into values. Pure; a wrong shape is a KeyError, TypeError or ValueError for the caller."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +23,10 @@ _PATH = re.compile(r"[A-Za-z0-9_./-]+")
 Answer = Mapping[str, Any]
 
 
-def container(found: Answer, network_ids: Mapping[str, str], adjustable: "Adjustable", files: Path) -> Container:
-    """One element of GET /containers/json. `network_ids` are those of today, by name; `files` is where configs lie."""
+def container(
+    found: Answer, network_ids: Mapping[str, str], adjustable: "Adjustable", folders: Collection[Path]
+) -> Container:
+    """One element of GET /containers/json. `network_ids` are those of today, by name; `folders` hold configs."""
     carried, status = found["Labels"], found["Status"]
     joined = found["NetworkSettings"]["Networks"] or {}
     exited, health = _STATUS_EXIT.search(status), _STATUS_HEALTH.search(status)
@@ -52,7 +54,7 @@ def container(found: Answer, network_ids: Mapping[str, str], adjustable: "Adjust
         files=frozenset(
             Path(mount["Source"]).name
             for mount in found["Mounts"]
-            if mount["Type"] == "bind" and Path(mount["Source"]).parent == files
+            if mount["Type"] == "bind" and Path(mount["Source"]).parent in folders
         ),
         joined=frozenset(carried.get(labels.JOINED, "").split()),
         anonymous_volumes={
@@ -68,7 +70,7 @@ def foreign(found: Answer) -> Container:
     carried = found["Labels"] or {}
     known = {labels.APP: carried.get(labels.PROJECT, ""), labels.SERVICE: carried.get(labels.COMPOSE_SERVICE, "")}
     is_run_once = carried.get(labels.ONE_OFF, "False") != "False"
-    seen = container({**found, "Labels": {} if is_run_once else known}, {}, UNREAD, Path())
+    seen = container({**found, "Labels": {} if is_run_once else known}, {}, UNREAD, ())
     return replace(seen, networks=frozenset(), stale_networks=frozenset())
 
 

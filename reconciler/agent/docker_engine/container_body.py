@@ -1,9 +1,9 @@
 """A service in the words of the Engine's API (POST /containers/create), as Compose says them. Pure."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from reconciler.agent.docker_engine.host_config import host_config, links
+from reconciler.agent.service_files import ServiceFiles
 from reconciler.model import Attachment, Healthcheck, Network, Service
 from reconciler.model.codec import Plain
 from reconciler.planning import CreateContainer, digest
@@ -20,7 +20,9 @@ ONE_OFF = "com.docker.compose.oneoff"
 _NANOSECONDS = 1_000_000_000
 
 
-def container_body(step: CreateContainer, device: str, files: Path, homes: Sequence[str] = ()) -> dict[str, Plain]:
+def container_body(
+    step: CreateContainer, device: str, files: ServiceFiles, homes: Sequence[str] = ()
+) -> dict[str, Plain]:
     """The body of the call. Config files are bound from the folder `files`, where they lie under their names.
 
     `homes` are the ids of the containers that it lives in.

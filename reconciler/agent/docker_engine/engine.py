@@ -9,7 +9,6 @@ from typing import Any
 import docker.errors
 import requests
 
-from reconciler.agent.config_files import discard_files, store_file
 from reconciler.agent.disk import complaint
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine import container_body as labels
@@ -19,9 +18,9 @@ from reconciler.agent.docker_engine.host_config import update_body
 from reconciler.agent.docker_engine.observing import Observer
 from reconciler.agent.docker_engine.pulling import pull
 from reconciler.agent.health import COMPLETION_SECONDS, GRACE_SECONDS, Look, Verdict, judge, judge_job
-from reconciler.agent.live_files import note_told, write_live
 from reconciler.agent.lock_files import make_lock_folder
 from reconciler.agent.pull_progress import Progress, Tell
+from reconciler.agent.service_files import ServiceFiles
 from reconciler.errors import EngineError, NoRoom, ServiceFailed
 from reconciler.model import Network, ObservedState, Volume
 from reconciler.planning import (
@@ -52,7 +51,7 @@ POLL_SECONDS = 0.2
 
 
 class DockerEngine:
-    """One Docker Engine, and the folder of config files beside it. Pulls leave `keep_free` bytes of its disk free."""
+    """One Docker Engine, and the files of services beside it. Pulls leave `keep_free` bytes of its disk free."""
 
     # More do not start 20 containers sooner: most of a start is the Engine's and the kernel's own work.
     at_once = 4
@@ -61,7 +60,7 @@ class DockerEngine:
         self,
         url: str,
         device: str,
-        files: Path,
+        files: ServiceFiles,
         keep_free: int = 0,
         *,
         sleep: Callable[[float], None] = time.sleep,
@@ -110,7 +109,7 @@ class DockerEngine:
         return complaint(Path(self._observer.info["DockerRootDir"]), self._keep_free, more)
 
     def discard_files(self, names: Iterable[str]) -> None:
-        discard_files(self._files, names)
+        self._files.discard(names)
 
     def perform(self, step: Step) -> None:
         with self._client.errors(f"{step.verb} {step.subject}", lambda: self._values(step)):
@@ -136,11 +135,11 @@ class DockerEngine:
             case RemoveImage():
                 self._remove_image(step)
             case StoreConfig():
-                store_file(self._files, step.config)
+                self._files.store(step.config)
             case WriteLive():
-                write_live(self._files, step.live, step.config)
+                self._files.write_live(step.live, step.config)
                 if step.is_told:
-                    note_told(self._files, step.live, step.config.name)
+                    self._files.note_told(step.live, step.config.name)
             case CreateNetwork():
                 self._create_network(step)
             case RemoveNetwork():
@@ -183,7 +182,7 @@ class DockerEngine:
     def _signal(self, step: SignalContainer) -> None:
         self._api.kill(step.container, step.signal)
         for live, name in step.told:
-            note_told(self._files, live, name)
+            self._files.note_told(live, name)
 
     def _create_volume(self, step: CreateVolume) -> None:
         volume = step.volume
@@ -224,7 +223,7 @@ class DockerEngine:
         _check_binds(step)
         for mount in step.service.mounts:
             if mount.kind == "lock":
-                make_lock_folder(self._files, mount.source)
+                make_lock_folder(self._files.disk, mount.source)
         body = container_body(step, self._device, self._files, homes)
         try:
             self._api.create_container_from_config(body, step.name, step.service.platform or None)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
-from reconciler.agent.live_files import live_path
 from reconciler.agent.lock_files import lock_folder
+from reconciler.agent.service_files import ServiceFiles
 from reconciler.model import OF_SERVICE, DeviceRequest, Limits, Mount, Service
 from reconciler.model.codec import Plain
 from reconciler.planning import CreateContainer, kept_limits
@@ -15,7 +14,7 @@ _NANOSECONDS = 1_000_000_000
 _DEFAULT_LOGGING: dict[str, Plain] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 
 
-def host_config(step: CreateContainer, files: Path) -> dict[str, Plain]:
+def host_config(step: CreateContainer, files: ServiceFiles) -> dict[str, Plain]:
     """The body's HostConfig. What is not said is left out, so that the Engine's own defaults stand."""
     service = step.service
     logging = service.logging
@@ -164,7 +163,7 @@ def links(service: Service) -> list[Plain] | None:
     return list(found) or None
 
 
-def _mounts(step: CreateContainer, files: Path) -> list[Plain]:
+def _mounts(step: CreateContainer, files: ServiceFiles) -> list[Plain]:
     """The service's mounts; where one has no name, and where the image has one of its own, the volume carried on."""
     carried = dict(step.carried)
     named = [
@@ -176,15 +175,14 @@ def _mounts(step: CreateContainer, files: Path) -> list[Plain]:
     return [_mount(mount, files) for mount in (*named, *own) if not _is_short(mount)]
 
 
-def _mount(mount: Mount, files: Path) -> Plain:
+def _mount(mount: Mount, files: ServiceFiles) -> Plain:
     options: dict[str, Plain]
     body: dict[str, Plain] = {"Target": mount.target, "ReadOnly": mount.read_only}
     if mount.kind in ("config", "secret"):
         # The file is named for its content and never changes, so the bind cannot go stale; or it keeps its place.
-        source = live_path(files, mount.live) if mount.live else files / mount.source
-        return body | {"Type": "bind", "Source": str(source)}
+        return body | {"Type": "bind", "Source": str(files.path(mount))}
     if mount.kind == "lock":
-        return body | {"Type": "bind", "Source": str(lock_folder(files, mount.source))}
+        return body | {"Type": "bind", "Source": str(lock_folder(files.disk, mount.source))}
     if mount.kind == "bind":
         options = {"Propagation": mount.propagation} if mount.propagation else {}
         # Engines before 23 do not know it.

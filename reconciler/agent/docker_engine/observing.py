@@ -1,24 +1,22 @@
 """Looks at one Docker Engine: one list call for each kind of thing, and inspects only of what was not seen before."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docker.errors
 
-from reconciler.agent.config_files import stored_files
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine import container_body as labels
 from reconciler.agent.docker_engine.client import Client
-from reconciler.agent.live_files import told_files
 from reconciler.agent.lock_files import boot_time, held_locks
+from reconciler.agent.service_files import ServiceFiles
 from reconciler.model import Container, ObservedState
 
 
 class Observer:
     """Observes, and listens. What `docker update` changes is remembered of a container until an event tells of it."""
 
-    def __init__(self, client: Client, device: str, files: Path) -> None:
+    def __init__(self, client: Client, device: str, files: ServiceFiles) -> None:
         self._client, self._device, self._files = client, device, files
         self._adjustable: dict[str, answers.Adjustable] = {}
         # Goes up with each update, so that what was read before it is not remembered after it.
@@ -42,10 +40,10 @@ class Observer:
                 tuple(answers.network(network, device) for network in networks),
                 tuple(answers.volume(volume, device) for volume in volumes),
                 answers.images(images),
-                stored_files(self._files),
+                self._files.stored(),
                 foreign=tuple(answers.foreign(one) for one in others),
-                live=told_files(self._files),
-                locks=held_locks(self._files, boot_time),
+                live=self._files.told(),
+                locks=held_locks(self._files.disk, boot_time),
                 unlimited=answers.unlimited(self.info),
             )
 
@@ -77,7 +75,7 @@ class Observer:
     def _containers(self, found: list[Any], ids: dict[str, str]) -> Iterator[Container]:
         for one in found:
             try:
-                yield answers.container(one, ids, self._adjustable_of(one["Id"]), self._files)
+                yield answers.container(one, ids, self._adjustable_of(one["Id"]), self._files.folders)
             except docker.errors.NotFound:
                 # Removed since it was listed: it is not there.
                 continue

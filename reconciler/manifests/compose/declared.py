@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.manifests.compose.sealed import MAX_CONFIG_BYTES, sealed_file
+from reconciler.manifests.compose.variables import DEVICE_VARIABLE
 from reconciler.manifests.fields import boolean, check_keys, listed, mapping, text, text_map
 from reconciler.manifests.node import Node
 from reconciler.manifests.problems import Problems
@@ -13,8 +15,6 @@ from reconciler.manifests.tree import Tree, inside
 from reconciler.model import DEFAULT_NETWORK, ConfigFile, Network, Pool, Volume
 from reconciler.model.names import SERVICE_ADVICE, is_service_name
 
-# A config is held in memory, in the journal and in Git; bigger things are artifacts, not configuration.
-MAX_CONFIG_BYTES = 1024 * 1024
 _ENGINE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _NETWORK_FLAGS = ("internal", "attachable", "enable_ipv4", "enable_ipv6")
 _BUILT_IN = ("host", "none", "bridge")
@@ -148,9 +148,12 @@ class _Sources:
 def _file(app: str, kind: str, key: str, node: Node, sources: _Sources, problems: Problems) -> ConfigFile:
     """A config or a secret: out of a file of the app, a text, or a variable."""
     fields = mapping(node, f"{kind}s.{key}", problems)
+    if kind == "secret" and _external(kind, key, node, problems):
+        name = text(fields["name"], "name", problems) if "name" in fields else key
+        return sealed_file(key, name, node.key, sources.tree, sources.variables[DEVICE_VARIABLE], problems)
     ways = ("file", "content", "environment") if kind == "config" else ("file", "environment")
     check_keys(node, (*ways, "name", "labels", "external"), f"the {kind} `{key}`", problems)
-    if "external" in fields and boolean(fields["external"], "external", problems):
+    if kind == "config" and "external" in fields and boolean(fields["external"], "external", problems):
         advice = "there is no store of them on a device: use `file`"
         problems.add(fields["external"].key, f"the {kind} `{key}` is external", advice)
         return ConfigFile("", b"", key=key)

@@ -43,6 +43,7 @@ def to_compose(app: App) -> dict[str, Plain]:
         "networks": {one.key: network(one) for one in app.networks},
         "volumes": {one.key: volume(one) for one in app.volumes},
         "configs": _files(app, keys),
+        "secrets": _sealed(app, keys),
         "x-adopt": True if app.adopt else None,
     }
     return {key: escaped(value) for key, value in without_empty(document).items()}
@@ -56,7 +57,13 @@ def _files(app: App, keys: Mapping[str, str]) -> dict[str, Plain]:
             "content": file.content.decode("utf-8", "replace"),
         }
         for file in app.configs
+        if not file.secret
     }
+
+
+def _sealed(app: App, keys: Mapping[str, str]) -> dict[str, Plain]:
+    """The sealed secrets, by key: from where they come is all that is told of them."""
+    return {keys[file.name]: {"name": file.secret, "external": True} for file in app.configs if file.secret}
 
 
 def _keys(app: App) -> dict[str, str]:
@@ -69,12 +76,24 @@ def _keys(app: App) -> dict[str, str]:
     }
 
 
+def _mounted(service: Service, app: App, keys: Mapping[str, str]) -> dict[str, Plain]:
+    """The files that a service mounts: as configs, and as secrets those that are sealed."""
+    files = {file.name: file for file in app.configs}
+    mounted = [one for one in service.mounts if one.kind in ("config", "secret")]
+    return {
+        section: [
+            file_entry(one, files[one.source], keys[one.source])
+            for one in mounted
+            if bool(files[one.source].secret) is is_sealed
+        ]
+        for section, is_sealed in (("configs", False), ("secrets", True))
+    }
+
+
 def _service(service: Service, app: App, names: Mapping[str, str], keys: Mapping[str, str]) -> Plain:
     plain = to_plain(service)
     fields: dict[str, Plain] = {key: plain[key] for key in _SAME if key in plain} if isinstance(plain, dict) else {}
-    files = {file.name: file for file in app.configs}
-    mounted = [one for one in service.mounts if one.kind in ("config", "secret")]
-    fields["configs"] = [file_entry(one, files[one.source], keys[one.source]) for one in mounted]
+    fields |= _mounted(service, app, keys)
     fields |= {
         "restart": _restart(service),
         "devices": [device(one) for one in service.devices],

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.manifests.fields import boolean, check_keys, integer, mapping, number, seconds, text
 from reconciler.manifests.node import Node
 from reconciler.manifests.problems import Problems
-from reconciler.model import Mount, Update
+from reconciler.model import SEALED, Mount, Update
 
 ORDERS = ("stop-first", "start-first")
 FAILURE_ACTIONS = ("rollback", "pause", "continue")
@@ -38,9 +38,16 @@ def live_mounts(mounts: tuple[Mount, ...], app: str, service: str) -> tuple[Moun
     """The mounts of a service that is told of changes: each file has one place, whatever its content."""
     changing = ("config", "secret")
     return tuple(
-        replace(mount, live=f"{app}/{service}/{_flat(mount.target)}") if mount.kind in changing else mount
+        replace(mount, live=f"{_marker(mount)}{app}/{service}/{_flat(mount.target)}")
+        if mount.kind in changing
+        else mount
         for mount in mounts
     )
+
+
+def _marker(mount: Mount) -> str:
+    """What is sealed has its place in memory."""
+    return SEALED if mount.source.startswith(SEALED) else ""
 
 
 def _flat(path: str) -> str:

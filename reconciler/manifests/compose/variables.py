@@ -18,6 +18,8 @@ from reconciler.manifests.tree import Tree, files_under, inside
 
 # Compose takes the profiles that are on from a variable of this name, separated by commas.
 PROFILES_VARIABLE = "COMPOSE_PROFILES"
+# A variable that every device has, so that an app can say who it is.
+DEVICE_VARIABLE = "FLEET_DEVICE"
 _MAX_ENV_FILES = 20
 # The kernel gives a program no longer one (MAX_ARG_STRLEN).
 _MAX_VALUE = 128 * 1024
@@ -40,6 +42,8 @@ def mentioned(document: Node, app: str, tree: Tree) -> tuple[str, ...]:
         for _, node in walk(document.entries[section]) if section in document.entries else ():
             named = node.entries.get("environment")
             found |= {scalar_text(named)} if named else set()
+            # Each device has a sealed file of its own.
+            found |= {DEVICE_VARIABLE} if "external" in node.entries else set()
     return tuple(sorted(found))
 
 

@@ -1,0 +1,54 @@
+"""Sealed secrets on the device: unsealed when a service needs them, and only ever written where memory is."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.agent.disk import is_volatile
+from reconciler.errors import ConfigError, ManifestError, PermissionDenied, SealRefused
+from reconciler.model import ConfigFile
+
+
+class Vault:
+    """The keys that unseal, read anew each time, and the folder in memory for what they give."""
+
+    def __init__(self, folder: Path, *keys: Path) -> None:
+        self.folder, self._keys = folder, keys
+
+    def open(self, file: ConfigFile) -> ConfigFile:
+        """The file with what was sealed. Raises SealRefused, PermissionDenied or ConfigError; none tells content."""
+        # Not before the first secret: it takes memory that a device without any has better use for.
+        from reconciler.sealing import Keys, unseal, unseal_value  # noqa: PLC0415
+
+        where = f"secret {file.secret}"
+        try:
+            keys = Keys.parse(*map(_read, self._keys))
+            _, slash, pointer = file.secret.partition("/")
+            content = unseal_value(file.content, keys, pointer, where) if slash else unseal(file.content, keys)
+        except SealRefused as error:
+            error.where = error.where or where
+            raise
+        except ManifestError as error:
+            raise SealRefused("SOPS_FORMAT", error.what, where=error.where) from error
+        self._check_memory()
+        return replace(file, digest=hashlib.sha256(content).hexdigest(), content=content, secret="")
+
+    def _check_memory(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except PermissionError as error:
+            raise PermissionDenied("may not be written", where=str(self.folder), advice="run as root") from error
+        except OSError as error:
+            raise SealRefused("SEAL_FOLDER", f"cannot be made: {error.strerror}", where=str(self.folder)) from error
+        if not is_volatile(self.folder):
+            advice = "set `secrets.folder` to a folder on a tmpfs, such as /run/reconciler/secrets"
+            raise SealRefused("SEAL_ON_DISK", "secrets would lie on a disk", where=str(self.folder), advice=advice)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except PermissionError as error:
+        raise PermissionDenied("a key may not be read", where=str(path), advice="run as root, or chown it") from error
+    except OSError as error:
+        raise ConfigError(f"a key cannot be read: {error.strerror}", where=str(path)) from error

@@ -1,0 +1,170 @@
+"""fleet secret: seal values for the devices that use them, in files of the fleet repository."""
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from reconciler.errors import ConfigError, ReconcilerError, SealRefused
+from reconciler.fleet.secrets import OPERATORS, RECIPIENTS, Secret, secrets_of
+from reconciler.fleet.text import count, table
+from reconciler.manifests import MAX_CONFIG_BYTES, Tree, is_secret_name, path_of
+from reconciler.repository.desk import Desk
+from reconciler.sealing import Keys, seal, unseal
+from reconciler.terminal import Parser
+
+# The armour of age makes a third more of it.
+_MOST_BYTES = MAX_CONFIG_BYTES // 2
+_DESCRIPTION = """\
+A secret is sealed for each device that uses it, with the device's own key: secrets/NAME/DEVICE.age. An app uses it as
+an external secret, `secrets: {NAME: {external: true}}`. Who is named in secrets/operators (public keys, one a line) can
+seal it for new devices later, without knowing it.
+
+  fleet secret set NAME    seal a value, new or changed; it is asked for, or read from a pipe or a file
+  fleet secret seal        seal for devices that were added or have another key, with the key of an operator
+  fleet secret list        who uses which secret, and who cannot unseal it
+"""
+
+
+def set_value(options: argparse.Namespace) -> int:
+    """Seal a value for every device that uses it."""
+    desk = Desk(options.folder)
+    tree, name = desk.worktree(), _checked(options.name)
+    secret = secrets_of(tree, [name])[name]
+    if not secret.users:
+        advice = f"let an app have `secrets: {{{name}: {{external: true}}}}`, and a layer that app"
+        raise ReconcilerError(f"no device uses the secret `{name}`", advice=advice)
+    recipients = _recipients(secret, secret.users)
+    value = _value(options.file, name)
+    files = {path_of(name, device): seal(value, [key]) for device, key in recipients.items()}
+    if operators := _operators(tree):
+        files[path_of(name, OPERATORS)] = seal(value, operators)
+    _write(desk.folder, files, secret.stray())
+    print(f"{name}: sealed for {count(len(recipients), 'device')}{_kept(operators)}")
+    print("next: commit it, as any change; what the old value opened is yours to close")
+    return 0
+
+
+def seal_again(options: argparse.Namespace) -> int:
+    """Seal for the devices that use a secret and cannot unseal it; remove what no device uses."""
+    desk = Desk(options.folder)
+    tree = desk.worktree()
+    keys = Keys.parse(_read(options.key)) if options.key else None
+    found = secrets_of(tree, options.names)
+    for name in options.names or found:
+        secret = found[_checked(name)]
+        files: dict[str, bytes] = {}
+        if secret.missing:
+            value = _opened(tree, secret, keys)
+            recipients = _recipients(secret, secret.missing)
+            files = {path_of(name, device): seal(value, [key]) for device, key in recipients.items()}
+        _write(desk.folder, files, secret.stray())
+        gone = count(len(secret.stray()), "file")
+        print(f"{name}: sealed for {', '.join(secret.missing) or 'nobody new'}; {gone} removed")
+    return 0
+
+
+def show_list(options: argparse.Namespace) -> int:
+    """Print every secret, who uses it, and who cannot unseal it."""
+    tree = Desk(options.folder).worktree()
+    found = list(secrets_of(tree).values())
+    if options.output == "json":
+        print(json.dumps([{"name": s.name, "devices": sorted(s.users), "missing": s.missing} for s in found], indent=2))
+    elif not found:
+        print("no app uses a sealed secret")
+    else:
+        rows = [(s.name, str(len(s.users)), ", ".join(s.missing) or "-", str(len(s.stray()))) for s in found]
+        print(table(("SECRET", "DEVICES", "NOT SEALED FOR", "NOT USED"), rows))
+    return 0
+
+
+def _checked(name: str) -> str:
+    if not is_secret_name(name):
+        raise ReconcilerError(f"{name!r} is no name of a secret", advice="use letters, digits, '.', '_' and '-'")
+    return name
+
+
+def _recipients(secret: Secret, devices: Iterable[str]) -> dict[str, str]:
+    """The keys of these devices. Raises ReconcilerError for those without."""
+    found = {device: secret.users[device] for device in devices}
+    if lacking := sorted(device for device, key in found.items() if not key):
+        advice = "write the public half of the device's key as `identity` into its file"
+        raise ReconcilerError(f"no key to seal `{secret.name}` for: {', '.join(lacking[:10])}", advice=advice)
+    return found
+
+
+def _operators(tree: Tree) -> list[str]:
+    """The recipients that secrets/operators names."""
+    lines = (line.strip() for line in tree.get(RECIPIENTS, b"").decode("utf-8", "replace").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _kept(operators: list[str]) -> str:
+    if operators:
+        return f" and {count(len(operators), 'operator')}"
+    return f"; nobody else can seal it for new devices: name public keys in {RECIPIENTS} if somebody shall"
+
+
+def _value(file: Path | None, name: str) -> bytes:
+    """Every byte counts, a line end too."""
+    if file is not None:
+        value = _read(file)
+    elif sys.stdin.isatty():
+        value = getpass.getpass(f"{name}: ").encode()
+    else:
+        value = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    if not value:
+        raise ReconcilerError("an empty value", advice="type it, pipe it in, or use --file")
+    if len(value) > _MOST_BYTES:
+        raise ReconcilerError(f"over {_MOST_BYTES} bytes", advice="a secret is a key or a password; put data elsewhere")
+    return value
+
+
+def _opened(tree: Tree, secret: Secret, keys: Keys | None) -> bytes:
+    path = path_of(secret.name, OPERATORS)
+    if path not in tree:
+        what = f"nobody but its devices can unseal `{secret.name}`"
+        raise ReconcilerError(what, advice=f"`fleet secret set {secret.name}` seals it anew, of who knows it")
+    if keys is None:
+        raise ConfigError("no key to unseal with", advice="name yours with `--key`")
+    try:
+        return unseal(tree[path], keys)
+    except SealRefused as error:
+        error.where = path
+        raise
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.expanduser().read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _write(folder: Path, files: Mapping[str, bytes], gone: Iterable[str]) -> None:
+    for path, content in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    for path in gone:
+        (folder / path).unlink(missing_ok=True)
+
+
+def configure(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """The options of these commands."""
+    parser = commands.add_parser("secret", help="seal values for the devices that use them: set, seal, list")
+    parser.description, parser.formatter_class = _DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    setting = actions.add_parser("set", help="seal a value, new or changed, for every device that uses it")
+    setting.add_argument("name", help="the secret, as apps name it")
+    setting.add_argument("--file", type=Path, metavar="FILE", help="where it is read; default: asked for, or a pipe")
+    setting.set_defaults(run=set_value)
+    again = actions.add_parser("seal", help="seal for devices that were added or have another key")
+    again.add_argument("names", nargs="*", metavar="NAME", help="default: every secret")
+    again.add_argument("--key", type=Path, metavar="FILE", help="private key of an operator in secrets/operators")
+    again.set_defaults(run=seal_again)
+    listing = actions.add_parser("list", help="who uses which secret, and who cannot unseal it")
+    listing.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    listing.set_defaults(run=show_list)

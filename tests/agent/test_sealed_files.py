@@ -1,0 +1,156 @@
+"""Secrets on the device: unsealed into memory, whole or not there, and gone when nobody needs them."""
+
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.agent.service_files import ServiceFiles
+from reconciler.agent.vault import Vault
+from reconciler.errors import ConfigError, PermissionDenied, SealRefused
+from reconciler.model import ConfigFile, Mount
+from reconciler.sealing import seal
+from signing import Signer
+
+IDENTITY = Signer.generate()
+LIVE = "~shop/web/run%2Fsecrets%2Ftoken"
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder) / "secrets"
+
+
+@pytest.fixture
+def files(tmp_path: Path, memory: Path) -> ServiceFiles:
+    (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
+    return ServiceFiles(tmp_path / "configs", Vault(memory, tmp_path / "identity"))
+
+
+def sealed(value: bytes, recipient: str = IDENTITY.public.line, mode: int = 0o444) -> ConfigFile:
+    content = seal(value, [recipient])
+    owner = {"uid": os.getuid(), "gid": os.getgid()}
+    return ConfigFile(hashlib.sha256(content).hexdigest(), content, **owner, mode=mode, key="token", secret="token")
+
+
+def mount(file: ConfigFile, live: str = "") -> Mount:
+    return Mount("secret", "/run/secrets/token", file.name, read_only=True, live=live)
+
+
+def test_a_secret_is_unsealed_into_memory_and_nowhere_else(tmp_path: Path, memory: Path, files: ServiceFiles) -> None:
+    file = sealed(b"CANARY", mode=0o400)
+    assert files.stored() == frozenset()
+    files.store(file)
+    path = files.path(mount(file))
+    assert path.read_bytes() == b"CANARY"
+    assert path.parent == memory
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
+    assert stat.S_IMODE(memory.stat().st_mode) == 0o700
+    assert files.stored() == {file.name}
+    on_disk = [one for one in tmp_path.rglob("*") if one.is_file() and b"CANARY" in one.read_bytes()]
+    assert on_disk == []
+
+
+def test_plain_files_lie_on_the_disk_as_before(tmp_path: Path, files: ServiceFiles) -> None:
+    plain = ConfigFile(hashlib.sha256(b"abc").hexdigest(), b"abc")
+    files.store(plain)
+    assert files.path(mount(plain)) == tmp_path / "configs" / plain.name
+    assert files.stored() == {plain.name}
+
+
+@pytest.mark.parametrize("harm", ["changed", "torn", "mode", "note", "link", "reboot"])
+def test_what_is_not_whole_is_not_there_and_is_made_anew(harm: str, memory: Path, files: ServiceFiles) -> None:
+    file = sealed(b"CANARY", mode=0o440)
+    files.store(file)
+    path = files.path(mount(file))
+    match harm:
+        case "changed":
+            path.write_bytes(b"ANOTHER")
+        case "torn":
+            path.write_bytes(b"")
+        case "mode":
+            path.chmod(0o600)
+        case "note":
+            (memory / "notes" / file.name).write_text("")
+        case "link":
+            path.unlink()
+            path.symlink_to("/etc/passwd")
+        case _:
+            for one in (path, memory / "notes" / file.name):
+                one.unlink()
+    assert files.stored() == frozenset()
+    files.store(file)
+    assert files.stored() == {file.name}
+    assert path.read_bytes() == b"CANARY"
+    assert not path.is_symlink()
+
+
+def test_what_nobody_needs_is_gone_from_memory(memory: Path, files: ServiceFiles) -> None:
+    one, other = sealed(b"one"), sealed(b"other")
+    for file in (one, other):
+        files.store(file)
+    files.discard([one.name])
+    assert files.stored() == {other.name}
+    assert [path for path in memory.rglob("*") if path.is_file() and path.read_bytes() == b"one"] == []
+
+
+def test_a_secret_is_written_in_place_under_a_container(files: ServiceFiles) -> None:
+    first, second = sealed(b"first"), sealed(b"second")
+    files.write_live(LIVE, first)
+    path = files.path(mount(first, LIVE))
+    inode = path.stat().st_ino
+    assert files.told() == {}
+    files.note_told(LIVE, first.name)
+    assert files.told() == {LIVE: first.name}
+    files.write_live(LIVE, second)
+    assert (path.read_bytes(), path.stat().st_ino) == (b"second", inode)
+    assert files.told() == {}
+    files.note_told(LIVE, second.name)
+    path.write_bytes(b"meddled")
+    assert files.told() == {}
+
+
+def test_a_secret_for_others_is_refused_with_its_name(files: ServiceFiles) -> None:
+    with pytest.raises(SealRefused, match="secret token: SEAL_NO_KEY"):
+        files.store(sealed(b"CANARY", Signer.generate().public.line))
+    assert files.stored() == frozenset()
+
+
+def test_secrets_are_never_written_to_a_disk(tmp_path: Path) -> None:
+    (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
+    files = ServiceFiles(tmp_path / "configs", Vault(tmp_path / "secrets", tmp_path / "identity"))
+    with pytest.raises(SealRefused, match="SEAL_ON_DISK"):
+        files.store(sealed(b"CANARY"))
+    assert [one for one in tmp_path.rglob("*") if one.is_file() and b"CANARY" in one.read_bytes()] == []
+
+
+def test_a_key_that_is_not_there_is_told(tmp_path: Path, memory: Path) -> None:
+    files = ServiceFiles(tmp_path / "configs", Vault(memory, tmp_path / "identity"))
+    with pytest.raises(ConfigError, match="identity: a key cannot be read"):
+        files.store(sealed(b"CANARY"))
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_a_key_that_may_not_be_read_is_told(tmp_path: Path, memory: Path) -> None:
+    (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
+    (tmp_path / "identity").chmod(0)
+    with pytest.raises(PermissionDenied):
+        ServiceFiles(tmp_path / "configs", Vault(memory, tmp_path / "identity")).store(sealed(b"CANARY"))
+
+
+def test_one_value_of_a_file_of_sops(files: ServiceFiles) -> None:
+    from tests.fakes.sops import Sops, text
+
+    content = text(Sops({"password": "CANARY"}, [IDENTITY.public.line]).document())
+    file = ConfigFile("0" * 64, content, os.getuid(), os.getgid(), 0o400, secret="mail/password")
+    files.store(file)
+    assert files.path(mount(file)).read_bytes() == b"CANARY"
+    with pytest.raises(SealRefused, match="secret mail/none: SOPS_PLAIN"):
+        files.store(ConfigFile("0" * 64, content, secret="mail/none"))
+    with pytest.raises(SealRefused, match="SOPS_FORMAT"):
+        files.store(ConfigFile("0" * 64, b"a: [", secret="mail/none"))
