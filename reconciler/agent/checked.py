@@ -9,7 +9,8 @@ from typing import TypeVar
 from reconciler.agent.build import docker_engine
 from reconciler.agent.config import Config, load_config
 from reconciler.agent.docker_engine import DockerEngine
-from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.journal import Journal
+from reconciler.agent.remembered import Trusted
 from reconciler.errors import ReconcilerError, StateError
 from reconciler.manifests import FleetFiles, Rendering
 from reconciler.model import ObservedState

@@ -16,6 +16,7 @@ from reconciler.agent.control import ask_for_pass
 from reconciler.agent.enroll import add_enroll, enroll
 from reconciler.agent.journal import Journal
 from reconciler.agent.log_command import add_logs, logs
+from reconciler.agent.pause import add_pause, pause, resume
 from reconciler.agent.reconcile import Result
 from reconciler.agent.service import serve
 from reconciler.agent.support import write_bundle
@@ -31,6 +32,7 @@ Keeps this device equal to what a signed fleet repository says.
   reconciler run       do it now and on every interval (what the service runs)
   reconciler once      one pass; says what it did
   reconciler sync      have the service make a pass now; says what it did
+  reconciler pause     change nothing here for a while; `resume` ends it
   reconciler plan      what a pass would do now; changes nothing
   reconciler status    what the last pass found, from this device alone
   reconciler import    one pass, out of a bundle that somebody brought
@@ -78,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_trust(commands)
     _add_check(commands)
     _add_support(commands)
+    add_pause(commands)
+    for name in ("pause", "resume"):
+        _add_config(commands.choices[name])
     for name in ("logs", "enroll", "support-bundle"):
         _add_config(commands.choices[name])
         _add_output(commands.choices[name])
@@ -171,7 +176,7 @@ def _sync(options: argparse.Namespace) -> int:
     if options.output == "json":
         print(json.dumps(told, indent=2))
     else:
-        print("\n".join(map(str, told["steps"])) if told["steps"] else "nothing to do")
+        print("\n".join(map(str, told["steps"])) or _nothing(str(told.get("phase", ""))))
     return complain("reconciler", [Relayed(str(one["told"]), int(one["code"])) for one in told["errors"]])
 
 
@@ -190,8 +195,12 @@ def _told(result: Result, options: argparse.Namespace) -> int:
     if options.output == "json":
         print(json.dumps(to_plain(result.report), indent=2))
     else:
-        print("\n".join(result.steps) if result.steps else "nothing to do")
+        print("\n".join(result.steps) or _nothing(result.report.phase))
     return complain("reconciler", result.errors)
+
+
+def _nothing(phase: str) -> str:
+    return "paused: nothing is changed; see `reconciler status`" if phase == "Paused" else "nothing to do"
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -258,6 +267,8 @@ _COMMANDS = {
     "run": _run,
     "once": _once,
     "sync": _sync,
+    "pause": pause,
+    "resume": resume,
     "plan": _plan,
     "status": _status,
     "import": _import,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from reconciler.agent.journal import Memory, Pulled
+from reconciler.agent.remembered import Memory, Pulled
 from reconciler.model import App, DesiredState, ObservedState
 
 # A device in the field for years shall not remember every image that it ever had.

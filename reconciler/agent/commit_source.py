@@ -4,7 +4,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.journal import Journal
+from reconciler.agent.remembered import Trusted
 from reconciler.agent.source import (
     ANYBODY,
     Obtained,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.agent.engine import Engine
-from reconciler.agent.journal import FailedApp, Journal, Memory
+from reconciler.agent.journal import Journal
 from reconciler.agent.last_good import (
     Choice,
     choose,
@@ -17,6 +17,7 @@ from reconciler.agent.last_good import (
     stays,
 )
 from reconciler.agent.perform import Performed, perform
+from reconciler.agent.remembered import FailedApp, Memory
 from reconciler.errors import ImageUnavailable, ReconcilerError, StateError
 from reconciler.model import App, DesiredState, ObservedState
 from reconciler.planning import AwaitHealthy, PullImage, Step, give_back, make_plan
@@ -38,6 +39,8 @@ class Converged:
     error: ReconcilerError | None = None
     removed: tuple[str, ...] = ()
     given_back: Mapping[str, FailedApp] = field(default_factory=dict)
+    # Why nothing was done, and how many steps that left out; nothing, where what was to do was done.
+    paused: str = ""
 
     def healthy(self, app: str) -> bool:
         return app not in self.performed.failures and is_healthy(self.choices[app].app, self.observed)
@@ -75,6 +78,16 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
         error = _store(journal, remembered) or error
     told = {app.name: why for app, why in _given_back(rendered, remembered, now)}
     return Converged(choices, observed, performed, remembered, error, given_back=told)
+
+
+def look(rendered: DesiredState, revision: str, engine: Engine, journal: Journal, now: float, why: str) -> Converged:
+    """What `converge` would find, and nothing of what it would do. Raises EngineUnavailable, PermissionDenied."""
+    memory = journal.memory
+    choices = choose(rendered, revision, memory, now)
+    observed = engine.observe(rendered.device)
+    left = len(make_plan(chosen_state(rendered, choices), observed).steps)
+    told = f"{why}; {left} steps wait" if left else why
+    return Converged(choices, observed, Performed(), memory, paused=told)
 
 
 def _given_back(rendered: DesiredState, memory: Memory, now: float) -> list[tuple[App, FailedApp]]:

@@ -9,133 +9,22 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.agent.backoff import RETRY_MOST_SECONDS
 from reconciler.agent.files import write_atomically
+from reconciler.agent.remembered import LONGEST_PAUSE, Memory, Pause, Pulled, ReleaseTrust, Reported, Signed, Trusted
 from reconciler.errors import PermissionDenied, StateError, StateInUse, StateLost
-from reconciler.model import App, Report
 from reconciler.model.codec import canonical, from_json
-from signing.documents import Accepted
 
 log = logging.getLogger("reconciler")
 
 Value = TypeVar("Value")
 
-# Failed digests that are remembered for a device: enough for every app to fail many times, and small on disk.
-MAX_FAILED = 100
 # What was trusted, and beside each the file which says that there was something before.
 _MARKERS = {"trusted.json": "trust-established", "releases.json": "releases-established"}
-
-
-@dataclass(frozen=True, slots=True)
-class Trusted:
-    """The commit that this device obeys; it never accepts one that does not follow it.
-
-    `tag` and `tag_id` are those of the signed tag that named it, in mode `tag`; in mode `release`, CHANNEL/SEQ and the
-    digest of the envelope.
-    """
-
-    commit: str
-    principal: str
-    fingerprint: str
-    tag: str = ""
-    tag_id: str = ""
-    # In mode `commits`: the newest date among what was followed, in seconds since 1970.
-    newest: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """The newest freshness note of a channel: until then, the release `seq` is the newest. Seconds since 1970."""
-
-    issued: float
-    until: float
-    seq: int
-    release: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseTrust:
-    """In mode `release`: the policy in force with its keys, and by channel what was accepted. Nothing of it goes back.
-
-    It is `time_floor` or later, whatever the clock says, in seconds since 1970. Notes count under the policy by which
-    they were heard, and not beyond it: the next one may have revoked their key.
-    """
-
-    policy: str
-    signers: str
-    time_floor: float = 0.0
-    accepted: Mapping[str, Accepted] = field(default_factory=dict)
-    notes: Mapping[str, Noted] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class GoodApp:
-    """An app as it was last seen healthy, and the revision that it came from."""
-
-    app: App
-    digest: str
-    revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class FailedApp:
-    """A rendered app that did not become healthy. It is not tried again until it changes, or until `retry_at`.
-
-    `retry_at` is in seconds since 1970; it is None where the same must fail again. `because` is the digest of another
-    app with which it went back, though nothing of its own failed: it holds for as long as that one is wanted.
-    """
-
-    app: str
-    digest: str
-    revision: str
-    reason: str
-    tries: int = 1
-    retry_at: float | None = None
-    because: str = ""
-
-    def is_due(self, now: float) -> bool:
-        """May it be tried again? A clock that was set back does not make it wait for years."""
-        return self.retry_at is not None and not now < self.retry_at < now + RETRY_MOST_SECONDS + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What the device learned by running apps."""
-
-    good: Mapping[str, GoodApp] = field(default_factory=dict)
-    failed: tuple[FailedApp, ...] = ()
-
-    def failure(self, digest: str) -> FailedApp | None:
-        return next((failed for failed in self.failed if failed.digest == digest), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """The images that this device pulled: since when nobody needs each, seconds since 1970; 0 while somebody does."""
-
-    unneeded_since: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """By image, the fingerprints of the keys that were seen to have signed it, the newest last."""
-
-    by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """The newest report, and whether it has reached the Git server. `sent_at` is in seconds since 1970."""
-
-    report: Report
-    is_sent: bool
-    sent_at: float = 0.0
 
 
 class Journal:
@@ -235,6 +124,17 @@ class Journal:
 
     def write_reported(self, reported: Reported) -> None:
         self._store("report.json", reported)
+
+    def paused(self, now: float) -> Pause | None:
+        """The pause that holds now, if any. A clock that was set back does not make it longer than it may be."""
+        pause = self._load_or_set_aside("pause.json", Pause)
+        return pause if pause is not None and now < pause.until <= now + LONGEST_PAUSE else None
+
+    def write_pause(self, pause: Pause) -> None:
+        self._store("pause.json", pause)
+
+    def forget_pause(self) -> None:
+        (self.folder / "pause.json").unlink(missing_ok=True)
 
     def _store(self, name: str, value: object) -> None:
         payload = canonical(value)

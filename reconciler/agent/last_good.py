@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.agent.backoff import backoff
-from reconciler.agent.journal import MAX_FAILED, FailedApp, GoodApp, Memory
 from reconciler.agent.moment import rfc3339
+from reconciler.agent.remembered import MAX_FAILED, FailedApp, GoodApp, Memory
 from reconciler.errors import ReconcilerError, ServiceFailed
 from reconciler.model import App, Container, DesiredState, ObservedState, Service
 from reconciler.planning import digest, matches, may_rest

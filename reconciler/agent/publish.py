@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.agent.journal import Journal, Reported
+from reconciler.agent.journal import Journal
+from reconciler.agent.remembered import Reported
 from reconciler.errors import ReconcilerError
 from reconciler.model import MAX_REPORT_BYTES, Report, Revision
 from reconciler.model.codec import to_plain

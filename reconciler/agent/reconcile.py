@@ -11,12 +11,13 @@ from pathlib import Path
 
 import reconciler
 from reconciler.agent.config import Config
-from reconciler.agent.converge import Converged, converge
+from reconciler.agent.converge import Converged, converge, look
 from reconciler.agent.engine import Engine
 from reconciler.agent.image_signatures import ImageSignatures
-from reconciler.agent.journal import Journal, Memory, Trusted
+from reconciler.agent.journal import Journal
 from reconciler.agent.last_good import admitted, choose, chosen_state
 from reconciler.agent.publish import Publisher
+from reconciler.agent.remembered import Memory, Trusted
 from reconciler.agent.reporting import Pass, compose_report
 from reconciler.agent.source import Obtained, Source
 from reconciler.agent.tidy import tidied
@@ -209,6 +210,8 @@ class Reconciler:
             return None, None
         memory = self._journal.memory
         try:
+            if (pause := self._journal.paused(now)) is not None:
+                return look(desired, revision, self._engine, self._journal, now, str(pause)), None
             if (kept := _admitted(memory, known.admission)) is not memory:
                 self._journal.write_memory(kept)
             converged = converge(desired, revision, self._engine, self._journal, now)

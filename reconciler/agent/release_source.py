@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import reconciler
-from reconciler.agent.journal import Journal, Noted, ReleaseTrust, Trusted
+from reconciler.agent.journal import Journal
+from reconciler.agent.remembered import Noted, ReleaseTrust, Trusted
 from reconciler.agent.source import ANYBODY, Obtained, Source, image_rules, told_of
 from reconciler.documents import Contents, branch_of
 from reconciler.errors import Untrusted

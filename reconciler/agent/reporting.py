@@ -85,7 +85,7 @@ def _is_applied(found: Pass) -> bool:
     """Is all that the revision says on the device? Not while an app failed, went back, or was not rendered."""
     if found.converged is None or found.problems or found.converged.performed.failures:
         return False
-    if found.converged.given_back:
+    if found.converged.given_back or found.converged.paused:
         return False
     return all(choice.failed is None and not choice.is_held for choice in found.converged.choices.values())
 
@@ -96,6 +96,8 @@ def _phase(found: Pass, apps: Iterable[AppReport]) -> str:
         return "Failed"
     if found.converged is None:
         return "Pending"
+    if found.converged.paused:
+        return "Paused"
     phases = {app.phase for app in apps} | {
         _phase_after(error) for error in found.converged.performed.failures.values()
     }
@@ -195,6 +197,9 @@ def _progress(
     yield Fact("Ready", not unwell, unwell[0][1] if unwell else "Healthy", told)
     failed = any(_phase_after(error) == "Failed" for error in failures.values())
     yield Fact("Stalled", failed, "StepFailed" if failed else "Progressing", "")
+    if found.converged.paused:
+        yield Fact("Reconciling", False, "Paused", found.converged.paused)
+        return
     waits = [error for error in failures.values() if _phase_after(error) != "Failed"]
     reason = _phase_after(waits[0]) if waits else "Done"
     yield Fact("Reconciling", bool(waits), reason, "; ".join(map(str, waits))[:MAX_TEXT])

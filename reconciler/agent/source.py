@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.agent.config import Config
-from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.journal import Journal
+from reconciler.agent.remembered import Trusted
 from reconciler.agent.trust_settings import RELEASE, REPOSITORY, TrustSettings
 from reconciler.documents import RolesHistory
 from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, StateLost, Untrusted

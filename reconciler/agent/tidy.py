@@ -6,8 +6,9 @@ from dataclasses import replace
 from reconciler.agent.collect import apps_that_count, collectable, remember_pulled, stale_files
 from reconciler.agent.converge import Converged
 from reconciler.agent.engine import Engine
-from reconciler.agent.journal import Journal, Pulled
+from reconciler.agent.journal import Journal
 from reconciler.agent.moment import rfc3339
+from reconciler.agent.remembered import Pulled
 from reconciler.errors import EngineError, NoRoom, StateError
 from reconciler.model import DesiredState
 from reconciler.planning import RemoveImage

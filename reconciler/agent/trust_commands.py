@@ -4,7 +4,8 @@ import argparse
 import json
 
 from reconciler.agent.config import Config
-from reconciler.agent.journal import Journal, Trusted
+from reconciler.agent.journal import Journal
+from reconciler.agent.remembered import Trusted
 from reconciler.agent.source import known_signers
 from reconciler.agent.trust_settings import RELEASE, TAG, is_commit_id
 from reconciler.errors import ConfigError, ReconcilerError, StateError

@@ -36,6 +36,9 @@ def _silence(report: Report, seen_at: datetime, now: datetime) -> Iterator[tuple
 
 def _conditions(report: Report) -> Iterator[tuple[str, str]]:
     for one in report.conditions:
+        # A pause is no way to the revision, and holds the device all the same.
+        if one.reason == "Paused":
+            yield "Paused", one.message
         is_wrong = (one.type in _FALSE and one.status == "False") or (one.type in _TRUE and one.status == "True")
         if is_wrong:
             yield one.type, f"{one.reason} since {one.since}: {one.message}".rstrip(": ")

@@ -35,6 +35,8 @@ Clock = Callable[[], datetime]
 class Rig:
     """One device and its server. `clock` moves a minute with each pass, and sometimes by years."""
 
+    minute = timedelta(minutes=1)
+
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
         self.folder, self.monkeypatch, self.dice = folder, monkeypatch, random.Random(seed)  # noqa: S311 - it plays
         self.now = datetime(2026, 6, 1, tzinfo=UTC)
@@ -166,7 +168,7 @@ class Rig:
 
     def step(self) -> None:
         """One pass, in which something may go wrong."""
-        self.now += timedelta(minutes=1)
+        self.now += self.minute
         self.engine.writes.clear()
         with self.outage():
             try:
@@ -174,6 +176,12 @@ class Rig:
             except PowerCut:
                 self.engine.reboot()
                 self.reconciler = self.boot()
+        self.engine.settle()
+
+    def step_quietly(self) -> None:
+        """One pass in which nothing goes wrong."""
+        self.now += self.minute
+        self.reconciler.reconcile()
         self.engine.settle()
 
     def calm_down(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import NOW
-from reconciler.agent.journal import Noted
+from reconciler.agent.remembered import Noted
 from reconciler.errors import PermissionDenied, StateError
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,8 @@ import pytest
 
 from reconciler.agent.collect import MAX_PULLED, collectable, remember_pulled
 from reconciler.agent.converge import Converged, converge
-from reconciler.agent.journal import Journal, Pulled
+from reconciler.agent.journal import Journal
+from reconciler.agent.remembered import Pulled
 from reconciler.agent.tidy import tidied
 from reconciler.errors import EngineError
 from reconciler.model import DesiredState, ObservedState
