@@ -4,6 +4,7 @@ import base64
 import contextlib
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -33,11 +34,22 @@ class HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a connection that is kept alive would hold up the outage
 
-    def __init__(self, address: tuple[str, int], backend: Backend) -> None:
+    def __init__(self, address: tuple[str, int], backend: Backend, certificate: Path | None = None) -> None:
         self.backend = backend
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(address, _Handler)
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        request, address = super().get_request()
+        if self._tls is not None:
+            # Hands are shaken by the thread of the connection, when it reads.
+            request = self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        return request, address
 
     def process_request(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)

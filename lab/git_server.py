@@ -1,4 +1,4 @@
-"""A real Git server on loopback: `git http-backend` behind a small HTTP server."""
+"""A real Git server: `git http-backend` behind a small HTTP server, on loopback if nothing else is said."""
 
 import argparse
 import os
@@ -35,7 +35,16 @@ _SETTINGS = {
 class GitServer:
     """Bare repositories below one folder, over HTTP."""
 
-    def __init__(self, folder: Path, port: int | None = None, users: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int | None = None,
+        users: Mapping[str, str] | None = None,
+        *,
+        address: str = "127.0.0.1",
+        certificate: Path | None = None,
+    ) -> None:
+        self._address, self._certificate = address, certificate
         self.folder = folder.resolve()
         self.port = port or free_port()
         self.requests: Counter[str] = Counter()
@@ -56,14 +65,15 @@ class GitServer:
         """The bare repository on disk."""
         return self.folder / f"{name}.git"
 
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}/{name}.git"
+    def url(self, name: str, host: str = "127.0.0.1") -> str:
+        scheme = "https" if self._certificate else "http"
+        return f"{scheme}://{host}:{self.port}/{name}.git"
 
     def start(self) -> None:
         """Serve, on the same port as before. Harmless when serving."""
         if self._http is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._http = HttpServer(("127.0.0.1", self.port), self._backend)
+            self._http = HttpServer((self._address, self.port), self._backend, self._certificate)
             self._thread = threading.Thread(
                 target=self._http.serve_forever, args=(0.05,), name="git-server", daemon=True
             )

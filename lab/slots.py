@@ -5,7 +5,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,28 +40,36 @@ class Slot:
 @contextmanager
 def slot() -> Iterator[Slot]:
     """The first free place, with its bridge up; both are given back."""
-    place = _take()
-    try:
-        _remove_bridge(place)  # left by one that was killed
-        _ip("link", "add", "name", place.bridge, "type", "bridge")
-        _ip("addr", "add", place.address, "dev", place.bridge)
-        _ip("link", "set", place.bridge, "up")
-        yield place
-    finally:
-        _remove_bridge(place)
-        os.close(place.lock)
+    with numbered("engines", PLACES) as taken:
+        place = Slot(*taken)
+        try:
+            _remove_bridge(place)  # left by one that was killed
+            _ip("link", "add", "name", place.bridge, "type", "bridge")
+            _ip("addr", "add", place.address, "dev", place.bridge)
+            _ip("link", "set", place.bridge, "up")
+            yield place
+        finally:
+            _remove_bridge(place)
 
 
-def _take() -> Slot:
-    folder = Path(tempfile.gettempdir()) / "lab-engines"
+@contextmanager
+def numbered(kind: str, most: int) -> Iterator[tuple[int, int]]:
+    """The first free number of this machine, from 0, and the open file that holds it; given back with the block."""
+    folder = Path(tempfile.gettempdir()) / f"lab-{kind}"
     folder.mkdir(exist_ok=True)
-    for number in range(PLACES):
+    for number in range(most):
         lock = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        with suppress(BlockingIOError):
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return Slot(number, lock)
-        os.close(lock)
-    raise RuntimeError(f"{PLACES} Engines of the lab run already; see {folder}")
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        try:
+            yield number, lock
+        finally:
+            os.close(lock)
+        return
+    raise RuntimeError(f"{most} {kind} of the lab are there already; see {folder}")
 
 
 def _remove_bridge(place: Slot) -> None:

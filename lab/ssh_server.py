@@ -1,4 +1,4 @@
-"""A real Git server over SSH on loopback: Debian's `sshd`, with a host key and a list of keys of its own."""
+"""A real Git server over SSH: Debian's `sshd`, with keys of its own; on loopback if nothing else is said."""
 
 import getpass
 import shutil
@@ -13,22 +13,27 @@ from lab.waiting import free_port, is_listening, wait_until
 class SshServer:
     """`sshd` for the user who runs the lab. Starts no shell but for git."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+        self._address = address
         self.folder = folder.resolve()
         self.port = free_port()
         sshd = shutil.which("sshd", path="/usr/sbin:/sbin:/usr/local/sbin") or "/usr/sbin/sshd"
         # -D: it stays in the foreground, to be ended; sshd wants to be called by its whole path.
         self._server = Server([sshd, "-D", "-e", "-f", str(self.folder / "sshd_config")], self.folder / "sshd.log")
 
-    def url(self, repository: Path) -> str:
+    def url(self, repository: Path, host: str = "127.0.0.1") -> str:
         """The address of a repository on this machine."""
-        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{repository.resolve()}"
+        return f"ssh://{getpass.getuser()}@{host}:{self.port}{repository.resolve()}"
 
     @property
     def known_hosts(self) -> str:
         """The line by which a device believes this host."""
+        return self.known_as("127.0.0.1")
+
+    def known_as(self, host: str) -> str:
+        """The same, for one that knows it by another address."""
         kind, body = (self.folder / "host_key.pub").read_text().split()[:2]
-        return f"[127.0.0.1]:{self.port} {kind} {body}\n"
+        return f"[{host}]:{self.port} {kind} {body}\n"
 
     def allow(self, keys: Iterable[str]) -> None:
         """Let these public keys in, and nobody else."""
@@ -52,7 +57,7 @@ class SshServer:
         # sshd drops its rights into this folder, which a booted Debian makes for it.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         settings = {
-            "ListenAddress": f"127.0.0.1:{self.port}",
+            "ListenAddress": f"{self._address}:{self.port}",
             "HostKey": self.folder / "host_key",
             "PidFile": "none",
             "AuthorizedKeysFile": self.folder / "authorized_keys",

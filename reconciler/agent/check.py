@@ -152,7 +152,7 @@ def secrets(at: Checked) -> str:
     vault = make_vault(at.config)
     sealed = [file for app in at.rendering.desired.apps for file in app.configs if file.secret]
     for file in sealed:
-        vault.open(file)
+        vault.look(file)
     return f"{len(sealed)} can be unsealed"
 
 

@@ -1,6 +1,7 @@
 """Is there room on the disk of the images? A full one stops more than the pull that filled it."""
 
 import os
+import re
 from pathlib import Path
 
 
@@ -34,9 +35,16 @@ def free_inodes(folder: Path) -> int | None:
 def is_volatile(folder: Path) -> bool:
     """Is it on a file system that lies in memory (proc(5), `mounts`)?"""
     real = os.path.realpath(folder)
-    mounts = [line.split(" ")[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    above = [(point, kind) for point, kind in mounts if real == point or real.startswith(f"{point.rstrip('/')}/")]
+    # Of several at one place, the last one lies on top.
+    mounts = [line.split(" ")[1:3] for line in reversed(Path("/proc/self/mounts").read_text().splitlines())]
+    named = [(_unescaped(point), kind) for point, kind in mounts]
+    above = [(point, kind) for point, kind in named if real == point or real.startswith(f"{point.rstrip('/')}/")]
     return max(above, key=lambda one: len(one[0]), default=("", ""))[1] in ("tmpfs", "ramfs")
+
+
+def _unescaped(point: str) -> str:
+    """A space, a tab, a line end and a backslash are told in octal (proc(5))."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
 
 
 def _megabytes(count: int) -> str:

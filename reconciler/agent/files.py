@@ -26,7 +26,9 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600, owner: tuple
     beside = path.with_name(f".{path.name}.new")
     with failing_clearly(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        # Never into a file that is there: somebody may have it open.
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
             if owner is not None:
                 os.fchown(file.fileno(), *owner)

@@ -8,7 +8,7 @@ from reconciler.agent.moment import rfc3339
 from reconciler.agent.remembered import MAX_FAILED, FailedApp, GoodApp, Memory
 from reconciler.errors import ReconcilerError, ServiceFailed
 from reconciler.model import App, Container, DesiredState, ObservedState, Service
-from reconciler.planning import digest, matches, may_rest
+from reconciler.planning import app_digest, matches, may_rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def choose(desired: DesiredState, revision: str, memory: Memory, now: float) -> 
         good = memory.good[name]
         choices[name] = Choice(without_expired(good.app, now), good.digest, good.revision, is_held=True)
     apps = [without_expired(app, now) for app in desired.apps]
-    digests = {app.name: digest(app) for app in apps}
+    digests = {app.name: app_digest(app) for app in apps}
     for app in apps:
         if given_back(app, memory, now) is not None:
             continue
@@ -64,7 +64,7 @@ def choose(desired: DesiredState, revision: str, memory: Memory, now: float) -> 
 
 def given_back(app: App, memory: Memory, now: float) -> FailedApp | None:
     """Why an app that was to be adopted belongs to Docker Compose again, until it changes."""
-    failed = memory.failure(digest(app)) if app.adopt and app.name not in memory.good else None
+    failed = memory.failure(app_digest(app)) if app.adopt and app.name not in memory.good else None
     return failed if failed is not None and not failed.is_due(now) else None
 
 

@@ -12,6 +12,7 @@ from reconciler.errors import (
     Interrupted,
     PermissionDenied,
     ReconcilerError,
+    SealRefused,
     UpdateLocked,
 )
 from reconciler.planning import (
@@ -123,6 +124,7 @@ class _Work:
 
     def _step(self, step: Step) -> None:
         log.info("step     %s", step)
+        is_first = step.app not in self.touched
         if not isinstance(step, _PREPARING):
             self.touched.add(step.app)
         try:
@@ -136,6 +138,9 @@ class _Work:
             return
         except ReconcilerError as error:
             log.error("failed   %s: %s", step.subject, error)
+            if is_first and isinstance(error, SealRefused):
+                # It was to be written in place, and nothing was.
+                self.touched.discard(step.app)
             # Of two services of an app that fail side by side, the first to be told is the one that is reported.
             self.failures.setdefault(step.app, error)
             return

@@ -38,6 +38,7 @@ class ServiceFiles:
             store_file(self.disk, file)
             return
         opened, folder = self._vault.open(file), self._vault.folder
+        self._sweep()
         note = folder / _NOTES / file.name
         note.unlink(missing_ok=True)
         path = folder / file.name
@@ -55,6 +56,7 @@ class ServiceFiles:
         discard_files(self.disk, names - sealed)
         discard_files(self._vault.folder, sealed)
         discard_files(self._vault.folder / _NOTES, sealed)
+        self._sweep()
 
     def write_live(self, live: str, file: ConfigFile) -> None:
         """Write new content into a file that a container has mounted. Raises as `store` does."""
@@ -75,6 +77,13 @@ class ServiceFiles:
                 known = note.read_text()
                 if known and name_of(self._vault.folder / note.name, known) == known:
                     yield note.name
+
+    def _sweep(self) -> None:
+        """What a power cut left in memory, whole or half, and no note tells of."""
+        folder, known = self._vault.folder, frozenset(self._unsealed())
+        for path in (*folder.glob(f"{SEALED}*"), *folder.glob(f".{SEALED}*")):
+            if path.name not in known and not path.is_dir():
+                discard_files(folder, [path.name])
 
     def _root(self, name: str) -> Path:
         return self._vault.folder if name.startswith(SEALED) else self.disk

@@ -1,6 +1,8 @@
 """Sealed secrets on the device: unsealed when a service needs them, and only ever written where memory is."""
 
 import hashlib
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,15 @@ class Vault:
         self.folder, self._keys = folder, keys
 
     def open(self, file: ConfigFile) -> ConfigFile:
-        """The file with what was sealed. Raises SealRefused, PermissionDenied or ConfigError; none tells content."""
+        """The file with what was sealed, to be written into the folder. Raises SealRefused, PermissionDenied,
+        ConfigError; none tells content.
+        """
+        self._check_folder()
+        content = self.look(file)
+        return replace(file, digest=hashlib.sha256(content).hexdigest(), content=content, secret="")
+
+    def look(self, file: ConfigFile) -> bytes:
+        """What was sealed. Raises as `open`."""
         # Not before the first secret: it takes memory that a device without any has better use for.
         from reconciler.sealing import Keys, unseal, unseal_value  # noqa: PLC0415
 
@@ -24,18 +34,22 @@ class Vault:
         try:
             keys = Keys.parse(*map(_read, self._keys))
             _, slash, pointer = file.secret.partition("/")
-            content = unseal_value(file.content, keys, pointer, where) if slash else unseal(file.content, keys)
+            return unseal_value(file.content, keys, pointer, where) if slash else unseal(file.content, keys)
         except SealRefused as error:
             error.where = error.where or where
             raise
         except ManifestError as error:
             raise SealRefused("SOPS_FORMAT", error.what, where=error.where) from error
-        self._check_memory()
-        return replace(file, digest=hashlib.sha256(content).hexdigest(), content=content, secret="")
 
-    def _check_memory(self) -> None:
+    def _check_folder(self) -> None:
+        """It lies in memory, and nobody else may look into it or put anything there."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found = self.folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                told = "it is no folder of the user who runs this"
+                raise SealRefused("SEAL_FOLDER", told, where=str(self.folder), advice="remove it, or name another one")
+            self.folder.chmod(0o700)
         except PermissionError as error:
             raise PermissionDenied("may not be written", where=str(self.folder), advice="run as root") from error
         except OSError as error:

@@ -1,6 +1,7 @@
 """fleet secret: seal values for the devices that use them, in files of the fleet repository."""
 
 import argparse
+import contextlib
 import getpass
 import json
 import sys
@@ -13,7 +14,7 @@ from reconciler.fleet.text import count, table
 from reconciler.manifests import MAX_CONFIG_BYTES, Tree, is_secret_name, path_of
 from reconciler.repository.desk import Desk
 from reconciler.sealing import Keys, seal, unseal
-from reconciler.terminal import Parser
+from reconciler.terminal import Parser, complain
 
 # The armour of age makes a third more of it.
 _MOST_BYTES = MAX_CONFIG_BYTES // 2
@@ -36,13 +37,18 @@ def set_value(options: argparse.Namespace) -> int:
     if not secret.users:
         advice = f"let an app have `secrets: {{{name}: {{external: true}}}}`, and a layer that app"
         raise ReconcilerError(f"no device uses the secret `{name}`", advice=advice)
-    recipients = _recipients(secret, secret.users)
+    heirs = secret.heirs()
+    recipients = _recipients(secret, heirs, heirs)
     value = _value(options.file, name)
-    files = {path_of(name, device): seal(value, [key]) for device, key in recipients.items()}
-    if operators := _operators(tree):
-        files[path_of(name, OPERATORS)] = seal(value, operators)
-    _write(desk.folder, files, secret.stray())
+    operators, kept = _operators(tree), path_of(name, OPERATORS)
+    # First: a value that is only half written can be sealed for the others out of this one.
+    files = {kept: seal(value, operators)} if operators else {}
+    files |= {path_of(name, device): seal(value, [key]) for device, key in recipients.items()}
+    # Nobody keeps what is not the value any more.
+    gone = secret.stray() if operators else (*secret.stray(), kept)
+    _write(desk.folder, files, gone)
     print(f"{name}: sealed for {count(len(recipients), 'device')}{_kept(operators)}")
+    _warn(secret)
     print("next: commit it, as any change; what the old value opened is yours to close")
     return 0
 
@@ -52,18 +58,35 @@ def seal_again(options: argparse.Namespace) -> int:
     desk = Desk(options.folder)
     tree = desk.worktree()
     keys = Keys.parse(_read(options.key)) if options.key else None
-    found = secrets_of(tree, options.names)
+    found, errors = secrets_of(tree, tuple(map(_checked, options.names))), list[ReconcilerError]()
     for name in options.names or found:
-        secret = found[_checked(name)]
-        files: dict[str, bytes] = {}
-        if secret.missing:
-            value = _opened(tree, secret, keys)
-            recipients = _recipients(secret, secret.missing)
-            files = {path_of(name, device): seal(value, [key]) for device, key in recipients.items()}
-        _write(desk.folder, files, secret.stray())
-        gone = count(len(secret.stray()), "file")
-        print(f"{name}: sealed for {', '.join(secret.missing) or 'nobody new'}; {gone} removed")
-    return 0
+        secret = found[name]
+        if not (secret.users or secret.paths):
+            errors.append(ReconcilerError(f"there is no secret `{name}`", advice="see `fleet secret list`"))
+            continue
+        try:
+            _seal_missing(desk.folder, tree, secret, keys)
+        except ReconcilerError as error:
+            errors.append(error)
+    return complain("fleet", errors)
+
+
+def _seal_missing(folder: Path, tree: Tree, secret: Secret, keys: Keys | None) -> None:
+    files: dict[str, bytes] = {}
+    if secret.missing:
+        recipients = _recipients(secret, secret.missing, secret.users)
+        value = _opened(tree, secret, keys)
+        files = {path_of(secret.name, device): seal(value, [key]) for device, key in recipients.items()}
+    _write(folder, files, secret.stray())
+    gone = count(len(secret.stray()), "file")
+    print(f"{secret.name}: sealed for {', '.join(secret.missing) or 'nobody new'}; {gone} removed")
+    _warn(secret)
+
+
+def _warn(secret: Secret) -> None:
+    if secret.unsure:
+        some = ", ".join(list(secret.unsure)[:5])
+        print(f"not known of {some}, which do not render whole: see `fleet validate`; their files stay")
 
 
 def show_list(options: argparse.Namespace) -> int:
@@ -86,10 +109,14 @@ def _checked(name: str) -> str:
     return name
 
 
-def _recipients(secret: Secret, devices: Iterable[str]) -> dict[str, str]:
+def _recipients(secret: Secret, devices: Iterable[str], keys: Mapping[str, str]) -> dict[str, str]:
     """The keys of these devices. Raises ReconcilerError for those without."""
-    found = {device: secret.users[device] for device in devices}
-    if lacking := sorted(device for device, key in found.items() if not key):
+    found = {device: keys[device] for device in devices}
+    lacking = sorted(device for device, key in found.items() if not key)
+    if unread := [device for device in lacking if device in secret.unsure]:
+        what = f"the files of {', '.join(unread[:10])} do not read, and would keep the old value of `{secret.name}`"
+        raise ReconcilerError(what, advice="mend what `fleet validate` tells")
+    if lacking:
         advice = "write the public half of the device's key as `identity` into its file"
         raise ReconcilerError(f"no key to seal `{secret.name}` for: {', '.join(lacking[:10])}", advice=advice)
     return found
@@ -144,12 +171,21 @@ def _read(path: Path) -> bytes:
 
 
 def _write(folder: Path, files: Mapping[str, bytes], gone: Iterable[str]) -> None:
-    for path, content in files.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    for path in gone:
-        (folder / path).unlink(missing_ok=True)
+    """All beside first, so that a full disk leaves what was there."""
+    beside = {folder / path: folder / f"{path}.new" for path in files}
+    try:
+        for (path, content), new in zip(files.items(), beside.values(), strict=True):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            new.write_bytes(content)
+        for target, new in beside.items():
+            new.replace(target)
+        for path in gone:
+            (folder / path).unlink(missing_ok=True)
+    except OSError as error:
+        for new in beside.values():
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+        raise ConfigError(f"cannot be written: {error.strerror}", where=str(error.filename or folder)) from error
 
 
 def configure(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from reconciler.errors import ManifestError
 from reconciler.manifests.apps import remember
+from reconciler.manifests.compose.variables import DEVICE_VARIABLE
 from reconciler.manifests.documents import Patch
 from reconciler.manifests.explain import setters_of
 from reconciler.manifests.mentions import Mention
@@ -17,7 +18,7 @@ from reconciler.manifests.node import plain
 from reconciler.manifests.problems import Problems
 from reconciler.manifests.reasons import Reason, arrival, departure, reasons_of, side_of
 from reconciler.manifests.render import FleetFiles, Readings, Rendering, Wanted
-from reconciler.manifests.tree import SECRETS, Tree, files_under, is_needed_by
+from reconciler.manifests.tree import SECRETS, Tree, files_under
 from reconciler.model import App
 
 
@@ -140,7 +141,7 @@ class Comparison:
         old, new = pair.before, pair.after
         if old is None or app not in old.apps or app not in new.apps or not self._has_same_files(app, new):
             return False
-        if any(is_needed_by(path, new.device.name) for path in self._changed_secrets):
+        if (self._all_secrets_changed or new.device.name in self._new_secrets_for) and self._may_be_sealed(app, new):
             return False
         if old is new:
             return True
@@ -152,10 +153,24 @@ class Comparison:
         return patched is not None and patched.values(old.variables) == patched.values(new.variables)
 
     @cached_property
-    def _changed_secrets(self) -> tuple[str, ...]:
+    def _changed_secrets(self) -> frozenset[str]:
         old, new = self.before.tree, self.after.tree
         paths = {*files_under(old, SECRETS), *files_under(new, SECRETS)}
-        return tuple(path for path in paths if old.get(path) != new.get(path))
+        return frozenset(path for path in paths if old.get(path) != new.get(path))
+
+    @cached_property
+    def _all_secrets_changed(self) -> bool:
+        return any(not path.endswith(".age") for path in self._changed_secrets)
+
+    @cached_property
+    def _new_secrets_for(self) -> frozenset[str]:
+        """The devices that a sealed file of their own changed for."""
+        return frozenset(path.rpartition("/")[2].removesuffix(".age") for path in self._changed_secrets)
+
+    def _may_be_sealed(self, app: str, wanted: Wanted) -> bool:
+        """Might the app use a sealed secret? Its document says so, as if it mentioned the device."""
+        patched = self.after.apps.patched(app, wanted.apps[app], wanted.patches[app], Problems())
+        return patched is None or patched.variables is None or DEVICE_VARIABLE in patched.variables
 
     def _has_same_files(self, app: str, wanted: Wanted) -> bool:
         if app not in self._same_files:

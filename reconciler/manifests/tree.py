@@ -39,5 +39,5 @@ def is_needed_by(path: str, device: str) -> bool:
     if path.startswith("devices/"):
         return path.endswith(f"/{device}.yaml")
     if path.startswith(f"{SECRETS}/"):
-        return path.endswith((f"/{device}.age", ".yaml"))
+        return path.endswith((f"/{device}.age", ".yaml", ".apps"))
     return path == "fleet.yaml" or path.startswith(("layers/", "apps/"))

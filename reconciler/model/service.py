@@ -82,6 +82,11 @@ class Mount:
     # Of a config or secret of a service that is told of changes: where its copy lies that changes under the container.
     live: str = ""
 
+    @property
+    def is_file(self) -> bool:
+        """Is it a config or a secret, so a file that the device has written?"""
+        return self.kind in ("config", "secret")
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:

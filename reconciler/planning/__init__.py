@@ -1,7 +1,7 @@
 """From two states to steps. Pure."""
 
 from reconciler.planning.adoption import give_back
-from reconciler.planning.fingerprint import digest, fingerprint, network_fingerprint
+from reconciler.planning.fingerprint import app_digest, digest, fingerprint, network_fingerprint
 from reconciler.planning.in_place import kept_limits
 from reconciler.planning.lanes import Lanes, side_by_side
 from reconciler.planning.planner import EmptyDesiredState, make_plan
@@ -59,6 +59,7 @@ __all__ = [
     "UnpauseContainer",
     "UpdateContainer",
     "WriteLive",
+    "app_digest",
     "as_if_applied",
     "asked_of_others",
     "digest",

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import replace
 from functools import lru_cache
 
-from reconciler.model import Network, Service
+from reconciler.model import App, Network, Service
 from reconciler.model.codec import canonical, set_fields
 
 SCHEME = "1"
@@ -65,6 +65,13 @@ def _digest_of_text(text: str) -> str:
 def digest(value: object) -> str:
     """The SHA-256 of a value's canonical form, in hex: two equal values have one digest."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def app_digest(app: App) -> str:
+    """By what an app is known to be another one. What is sealed counts by its name: a file of SOPS holds more."""
+    if any(config.secret for config in app.configs):
+        app = replace(app, configs=tuple(replace(one, content=b"") if one.secret else one for one in app.configs))
+    return digest(app)
 
 
 def _fingerprint(value: object, without: set[str]) -> str:

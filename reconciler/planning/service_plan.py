@@ -154,6 +154,9 @@ def _must_differ(service: Service, container: Container, observed: ObservedState
     """The fields for which the container must be made anew."""
     wanted = fingerprint(service)
     fields = changed_fields(container.fingerprint, wanted) if container.fingerprint != wanted else ()
+    if not {mount.source for mount in service.mounts if mount.is_file and not mount.live} <= container.files:
+        # The folder of such files was another one when it was made.
+        fields = tuple(sorted({*fields, "mounts"}))
     if not is_possible(service, container, observed.unlimited):
         return tuple(sorted({*fields, "limits"}))
     # How eagerly memory is swapped out cannot be changed in place, nor be read where the kernel does not do it.

@@ -26,6 +26,10 @@ _SEALED_STARTS = "ENC[AES256_GCM,"
 # SOPS begins the code with it where it covers the sealed values only.
 _SEALED_ONLY = hashlib.sha256(b"sops").digest()
 _MOST_REGEX = 500
+# What rules are read: names, perhaps several, perhaps from the start or to the end. An expression with repeats may take
+# for ever, and nothing else goes on while Python matches it.
+_NAME = r"(?:[A-Za-z0-9_ /:@.-]|\\[.-])+"
+_NAMES = re.compile(rf"\^?(?:{_NAME}|\({_NAME}(?:\|{_NAME})*\))\$?|{_NAME}(?:\|{_NAME})+")
 _MOST_RECIPIENTS = 20_000
 _RULES = ("unencrypted_suffix", "encrypted_suffix", "unencrypted_regex", "encrypted_regex")
 _REWRITE = "write it with `sops` again"
@@ -62,7 +66,7 @@ def unseal_value(document: bytes, keys: Keys, pointer: str, file: str) -> bytes:
         raise _refused("SOPS_FORMAT", "no file of SOPS", file)
     key = _data_key(metadata, keys, file)
     is_sealed = _rule(metadata, file)
-    values: dict[str, bytes] = {}
+    values: dict[tuple[str, ...], bytes] = {}
     covers_sealed_only = _flag(metadata, "mac_only_encrypted")
     code = hashlib.sha512(_SEALED_ONLY if covers_sealed_only else b"")
     for leaf in _leaves(root):
@@ -73,11 +77,12 @@ def unseal_value(document: bytes, keys: Keys, pointer: str, file: str) -> bytes:
         if sealed and not leaf.is_element:
             is_flag = str(leaf.node.value).endswith(",type:bool]")
             # SOPS seals `True`, and tells it as YAML does.
-            values["/".join(leaf.path)] = value.lower() if is_flag else value
+            values[leaf.path] = value.lower() if is_flag else value
     _check_code(metadata, key, code.hexdigest().upper(), file)
-    if pointer not in values:
+    path = tuple(pointer.split("/"))
+    if path not in values:
         raise _refused("SOPS_PLAIN", f"`{pointer}` is no sealed value", file)
-    return values[pointer]
+    return values[path]
 
 
 def _refused(code: str, what: str, where: str, advice: str = _REWRITE) -> SealRefused:
@@ -96,40 +101,39 @@ def _flag(node: Node, key: str) -> bool:
 
 def _data_key(metadata: Node, keys: Keys, file: str) -> bytes:
     """The key that seals the values, out of the first wrap that is ours."""
-    if "key_groups" in metadata.entries or "shamir_threshold" in metadata.entries:
+    if any(key in metadata.entries and metadata.entries[key].value for key in ("key_groups", "shamir_threshold")):
         raise _refused("SOPS_FORMAT", "key groups are not read here", file, "use one group of age keys")
     wraps = metadata.entries["age"].elements if "age" in metadata.entries else ()
+    damaged: SealRefused | None = None
     for wrap in wraps[:_MOST_RECIPIENTS]:
         try:
             key = unseal(_text(wrap, "enc").encode(), keys)
         except SealRefused as error:
-            if error.code == "SEAL_NO_KEY":
-                continue
-            raise _refused("SOPS_DAMAGED", f"a wrap of its key is damaged: {error.what}", str(wrap.place)) from error
+            if error.code != "SEAL_NO_KEY":
+                # It may be somebody else's.
+                damaged = _refused("SOPS_DAMAGED", f"a wrap of its key: {error.what}", str(wrap.place))
+            continue
         if len(key) != 32:
             raise _refused("SOPS_DAMAGED", f"its key has {len(key)} bytes", str(wrap.place))
         return key
+    if damaged is not None:
+        raise damaged
     advice = "add this device's `identity` to its age recipients, and `sops updatekeys`"
     raise _refused("SOPS_NO_KEY", f"none of its {len(wraps)} age recipients is this device", file, advice)
 
 
 def _rule(metadata: Node, file: str) -> Callable[[tuple[str, ...]], bool]:
-    """Which values must be sealed, as the file says; all, where it says nothing."""
+    """Which values must be sealed, as the file says; where it says nothing, all but those with the usual suffix."""
     rules = {name: _text(metadata, name) for name in _RULES if _text(metadata, name)}
     if len(rules) > 1 or any(name.endswith("comment_regex") for name in metadata.entries):
         raise _refused("SOPS_FORMAT", "a rule that is not read here", file, f"use one of {', '.join(_RULES)}")
-    if not rules:
-        return lambda _: True
-    ((name, said),) = rules.items()
+    ((name, said),) = rules.items() or (("unencrypted_suffix", "_unencrypted"),)
     if name.endswith("suffix"):
         fits: Callable[[str], object] = lambda part: part.endswith(said)  # noqa: E731
+    elif len(said) > _MOST_REGEX or not _NAMES.fullmatch(said):
+        raise _refused("SOPS_FORMAT", f"`{name}` is more than names", file, "write it as in ^(data|password)$")
     else:
-        try:
-            fits = re.compile(said[: _MOST_REGEX + 1]).search
-        except re.error as error:
-            raise _refused("SOPS_FORMAT", f"`{name}` cannot be read: {error}", file) from error
-        if len(said) > _MOST_REGEX:
-            raise _refused("SOPS_FORMAT", f"`{name}` has over {_MOST_REGEX} characters", file)
+        fits = re.compile(said).search
     seals = name.startswith("encrypted")
     return lambda path: any(fits(part) for part in path) is seals
 

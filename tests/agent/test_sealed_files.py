@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.agent.disk import is_volatile
 from reconciler.agent.service_files import ServiceFiles
 from reconciler.agent.vault import Vault
 from reconciler.errors import ConfigError, PermissionDenied, SealRefused
@@ -154,3 +155,41 @@ def test_one_value_of_a_file_of_sops(files: ServiceFiles) -> None:
         files.store(ConfigFile("0" * 64, content, secret="mail/none"))
     with pytest.raises(SealRefused, match="SOPS_FORMAT"):
         files.store(ConfigFile("0" * 64, b"a: [", secret="mail/none"))
+
+
+def test_a_folder_that_others_may_use_is_taken_from_them_or_refused(memory: Path, files: ServiceFiles) -> None:
+    memory.mkdir(mode=0o777)
+    memory.chmod(0o777)
+    file = sealed(b"CANARY", mode=0o400)
+    # Somebody waits for the file, with it open.
+    early = memory / f".{file.name}.new"
+    early.write_bytes(b"")
+    with early.open("rb") as waiting:
+        files.store(file)
+        assert waiting.read() == b""
+    assert stat.S_IMODE(memory.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path, memory: Path, files: ServiceFiles) -> None:
+    elsewhere = memory.parent / "elsewhere"
+    elsewhere.mkdir()
+    memory.symlink_to(elsewhere)
+    with pytest.raises(SealRefused, match="SEAL_FOLDER"):
+        files.store(sealed(b"CANARY"))
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_what_a_power_cut_left_half_done_is_gone_with_the_next_one(memory: Path, files: ServiceFiles) -> None:
+    files.store(sealed(b"kept"))
+    for left in ("~0123", ".~0123.new"):
+        (memory / left).write_bytes(b"CANARY")
+    files.store(sealed(b"another"))
+    held = sorted(path.read_bytes() for path in memory.iterdir() if path.is_file())
+    assert held == [b"another", b"kept"]
+
+
+def test_a_mount_on_a_mount_hides_what_is_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = "tmpfs /run tmpfs rw 0 0\n/dev/sda /run ext4 rw 0 0\ntmpfs /a\\040b tmpfs rw 0 0\n"
+    monkeypatch.setattr(Path, "read_text", lambda _: mounts)
+    assert not is_volatile(Path("/run/reconciler"))
+    assert is_volatile(Path("/a b/c"))

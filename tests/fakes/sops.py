@@ -66,7 +66,7 @@ class Sops:
         return self.seal(text, "".join(f"{part}:" for part in path), kind)
 
     def _is_sealed(self, path: tuple[str, ...]) -> bool:
-        for name, said in self.rule.items():
+        for name, said in (self.rule or {"unencrypted_suffix": "_unencrypted"}).items():
             fits = str.endswith if name.endswith("suffix") else lambda part, said: re.search(said, part) is not None
             return any(fits(part, said) for part in path) is name.startswith("encrypted")
         return True

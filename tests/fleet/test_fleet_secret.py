@@ -1,6 +1,7 @@
 """`fleet secret`: values are sealed for who uses them, and who lacks them is told."""
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -70,8 +71,7 @@ def test_a_new_value_is_another_file_and_the_plan_says_so(desk: FleetDesk, monke
     desk.owner.commit("Two")
     told = desk.fleet("plan", "HEAD~1..HEAD")
     assert told.code == 2
-    assert "d1, d2" in told.out or ("d1" in told.out and "d2" in told.out)
-    assert "d3" not in told.out
+    assert set(re.findall(r"\bd[123]\b", told.out)) == {"d1", "d2"}
     detail = desk.fleet("plan", "HEAD~1..HEAD", "--device", "d1").out
     assert "/secrets/token has another content at secrets/token/d1.age:1:1 (the secret)" in detail
     assert "replace" in detail or "create" in detail
@@ -183,3 +183,104 @@ def test_two_new_secrets_of_one_app_do_not_wait_for_each_other(
         "pin     2        -               0",
         "token   2        -               0",
     ]
+
+
+BROKEN = {
+    "the device": {"devices/d2.yaml": device("d2", f"{identity('d2')}\nno_such_key: 1")},
+    "an app of it": {"apps/web/compose.yaml": SEALED.replace("image: busybox:1.36", "imagee: x")},
+    "a layer": {"layers/base/all.yaml": layer("all", "selector: {matchLabels: {site: north}}\napps: [web]\nno: 1")},
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_does_not_render_keeps_its_files_and_gets_the_new_value(
+    what: str, desk: FleetDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(desk, b"old", monkeypatch)
+    desk.lay(BROKEN[what])
+    before = lies(desk)
+    answer = desk.fleet("secret", "seal")
+    assert answer.code == 0, answer.err
+    assert lies(desk) == before
+    assert "do not render whole: see `fleet validate`; their files stay" in answer.out
+    if what == "the device":
+        assert "the files of d2 do not read, and would keep the old value" in give(desk, b"new", monkeypatch).err
+        assert opened(desk, "secrets/token/d1.age", "d1") == b"old"
+
+
+def test_what_is_not_sealed_hides_no_user(desk: FleetDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(desk, b"old", monkeypatch)
+    (desk.folder / "secrets/token/d2.age").write_text("hunter2")
+    assert "SEAL_PLAIN" in desk.fleet("validate").out
+    assert give(desk, b"new", monkeypatch).code == 0
+    assert opened(desk, "secrets/token/d2.age", "d2") == b"new"
+
+
+def test_nobody_keeps_an_old_value_for_later(desk: FleetDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.lay({"secrets/operators": KEYS["operator"].public.line})
+    give(desk, b"old", monkeypatch)
+    (desk.folder / "secrets/operators").write_text("")
+    give(desk, b"new", monkeypatch)
+    assert lies(desk) == ["secrets/token/d1.age", "secrets/token/d2.age"]
+
+
+def test_a_full_disk_leaves_what_was_there(desk: FleetDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(desk, b"old", monkeypatch)
+    before = {path: (desk.folder / path).read_bytes() for path in lies(desk)}
+    real, count = Path.write_bytes, 0
+
+    def full(path: Path, content: bytes) -> int:
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise OSError(28, "No space left on device", str(path))
+        return real(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    answer = give(desk, b"new", monkeypatch)
+    assert (answer.code, "No space left" in answer.err) == (51, True)
+    assert {path: (desk.folder / path).read_bytes() for path in lies(desk)} == before
+    assert list((desk.folder / "secrets").rglob("*.new")) == []
+
+
+def test_a_file_that_somebody_else_can_open_too_is_told(desk: FleetDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(desk, b"x", monkeypatch)
+    both = seal(b"x", [KEYS["d1"].public.line, KEYS["new"].public.line])
+    (desk.folder / "secrets/token/d1.age").write_bytes(both)
+    told = desk.fleet("validate")
+    assert told.code == 11
+    assert "secrets/token/d1.age: SEAL_NO_KEY" in told.out
+    assert "nobody else" in told.out
+
+
+def test_one_secret_that_cannot_be_sealed_holds_up_no_other(
+    desk: FleetDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = SEALED.replace("[token]", "[token, pin]") + "  pin: {external: true}\n"
+    desk.lay({"apps/web/compose.yaml": both})
+    give(desk, b"y", monkeypatch, "pin")
+    desk.lay({"secrets/operators": KEYS["operator"].public.line})
+    give(desk, b"x", monkeypatch, "token")
+    (desk.folder / "devices/d2.yaml").write_text(device("d2", identity("d2", "new")))
+    (tmp_path / "operator").write_bytes(KEYS["operator"].private_bytes())
+    answer = desk.fleet("secret", "seal", "--key", str(tmp_path / "operator"))
+    assert answer.code == 1
+    assert "nobody but its devices can unseal `pin`" in answer.err
+    assert "token: sealed for d2" in answer.out
+    assert "there is no secret `tokn`" in desk.fleet("secret", "seal", "tokn").err
+
+
+def test_a_secret_may_be_for_some_apps_alone(desk: FleetDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(desk, b"x", monkeypatch)
+    desk.lay({"secrets/token.apps": "other another\n"})
+    told = desk.fleet("validate")
+    assert "SEAL_APP: the secret `token` is not for the app `web`" in told.out
+    desk.lay({"secrets/token.apps": "other\nweb\n"})
+    assert desk.fleet("validate").code == 0
+
+
+def test_a_file_of_sops_that_is_none_is_told(desk: FleetDesk) -> None:
+    desk.lay({"secrets/mail.yaml": "password: hunter2\n"})
+    told = desk.fleet("validate").out
+    assert "secrets/mail.yaml: SOPS_PLAIN: no file of SOPS" in told
+    assert "hunter2" not in told

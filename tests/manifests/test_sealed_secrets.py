@@ -4,6 +4,7 @@ import yaml
 from render_cases import STANDARD, tree_of
 
 from reconciler.manifests import Comparison, FleetFiles, Tree, to_compose
+from reconciler.planning import app_digest
 
 AGE = "-----BEGIN AGE ENCRYPTED FILE-----\n"
 COMPOSE = "services:\n  web: {image: web, secrets: [token]}\nsecrets:\n  token: {external: true}\n"
@@ -72,3 +73,18 @@ def test_a_reload_of_a_sealed_secret_has_its_place_in_memory() -> None:
         FleetFiles({**tree, "apps/shop/compose.yaml": compose.encode()}).render("press").desired.apps[0].services[0]
     )
     assert service.mounts[0].live == "~shop/web/run%2Fsecrets%2Ftoken"
+
+
+def test_an_app_that_uses_no_secret_is_not_looked_at_when_secrets_change() -> None:
+    more = {"apps/plain/compose.yaml": b"services: {web: {image: web, container_name: other}}\n"}
+    layer = tree_of({"layers/base/all.yaml": "spec: {apps: [shop, plain]}\n"})
+    comparison = Comparison({**both(), **more, **layer}, {**both(saw="three"), **more, **layer})
+    assert comparison.differing(comparison.pair("saw")) == {"shop"}
+
+
+def test_other_values_of_a_file_of_sops_do_not_make_an_app_another_one() -> None:
+    def digest(tree: Tree) -> str:
+        return app_digest(FleetFiles(tree).render("press").desired.apps[0])
+
+    assert digest(sops(VALUE)) == digest(sops(VALUE, ", age: []"))
+    assert digest(sops(VALUE)) != digest(sops(VALUE.replace("data:YQ", "data:Yg")))

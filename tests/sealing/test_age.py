@@ -64,6 +64,14 @@ def test_foreign_bytes_are_refused(tmp_path: Path, foreign: bytes) -> None:
         unseal(foreign, keys)
 
 
+def test_a_header_that_would_be_read_for_hours_is_refused_at_once(tmp_path: Path) -> None:
+    """pyrage reads many small stanzas in the square of their number, and lets no other thread go on."""
+    keys = Keys.parse(key(tmp_path)[0])
+    for stanzas in (101, 100_000):
+        with pytest.raises(SealRefused, match="SEAL_DAMAGED"):
+            unseal(b"age-encryption.org/v1\n" + b"-> x\n\n" * stanzas + b"--- AAAA\n", keys)
+
+
 @pytest.mark.parametrize("recipient", ["", "ssh-ed25519", "age1x", "ecdsa-sha2-nistp256 AAAA", "alice"])
 def test_it_is_sealed_for_keys_alone(recipient: str) -> None:
     with pytest.raises(SealRefused, match="SEAL_RECIPIENT"):
@@ -79,8 +87,11 @@ def test_keys_that_cannot_unseal_are_refused_and_not_told(tmp_path: Path) -> Non
 
 
 def test_whom_it_is_sealed_for_is_seen_without_a_key(tmp_path: Path) -> None:
-    (_, ours), (_, other) = key(tmp_path), key(tmp_path)
+    (_, ours), (_, other), (_, rsa) = key(tmp_path), key(tmp_path), key(tmp_path, "rsa")
     armored = seal(VALUE, [ours])
+    assert seals_for(seal(VALUE, [rsa]), rsa) is True
+    assert seals_for(armored, rsa) is False
+    assert seals_for(seal(VALUE, [ours, other]), ours) is False, "for somebody else, too"
     binary = pyrage.encrypt(VALUE, [pyrage.ssh.Recipient.from_str(ours)])
     for sealed in (armored, binary):
         assert seals_for(sealed, ours) is True

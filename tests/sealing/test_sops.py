@@ -118,11 +118,11 @@ A95: dict[str, tuple[Change, str]] = {
     "a plain value more": (lambda d: d.update(more_unencrypted="x"), "SOPS_MAC"),
     "a sealed value less": (lambda d: d.pop("port"), "SOPS_MAC"),
     "two values swapped": (swapped, "SOPS_MAC"),
-    "a rule that lets all be plain": (lambda d: d["sops"].update(unencrypted_suffix=""), "SOPS_PLAIN"),
+    "a rule that lets all be plain": (lambda d: d["sops"].update(unencrypted_suffix="d"), "SOPS_MAC"),
     "another rule beside": (lambda d: d["sops"].update(encrypted_regex="^x$"), "SOPS_FORMAT"),
     "a rule for comments": (lambda d: d["sops"].update(encrypted_comment_regex="x"), "SOPS_FORMAT"),
     "only sealed values count": (lambda d: d["sops"].update(mac_only_encrypted=True), "SOPS_MAC"),
-    "key groups": (lambda d: d["sops"].update(key_groups=[]), "SOPS_FORMAT"),
+    "key groups": (lambda d: d["sops"].update(key_groups=[{}]), "SOPS_FORMAT"),
     "a threshold": (lambda d: d["sops"].update(shamir_threshold=2), "SOPS_FORMAT"),
     "no recipients": (lambda d: d["sops"].pop("age"), "SOPS_NO_KEY"),
     "a wrap without an end": (lambda d: d["sops"]["age"][0].update(enc="-----BEGIN AGE"), "SOPS_DAMAGED"),
@@ -159,9 +159,21 @@ def test_a_wrapped_key_of_another_length_is_refused() -> None:
 
 def test_a_rule_that_cannot_be_read_is_refused() -> None:
     document = Sops(VALUES, [OURS]).document()
-    for regex in ("(", "a" * 501):
+    # What repeats may match for ever, and what is no expression at all.
+    for regex in ("(", "a" * 501, "^(a+)+$", "a{99999999999}", "[a", ".*", "(a|b", "a)(b"):
         document["sops"]["encrypted_regex"] = regex
         assert refusal(text(document)) == "SOPS_FORMAT"
+
+
+def test_a_wrap_for_somebody_else_may_be_damaged() -> None:
+    document = Sops(VALUES, [OTHER, OURS], SUFFIX).document()
+    document["sops"]["age"][0]["enc"] = "-----BEGIN AGE"
+    assert read(text(document)) == b"p4ss w\xc3\xb6rd\n"
+
+
+def test_a_key_with_a_slash_is_no_way_to_another_value() -> None:
+    document = text(Sops({"a": {"b": "meant"}, "a/b": "other"}, [OURS]).document())
+    assert read(document, "a/b") == b"meant"
 
 
 def test_a_post_quantum_key_is_refused_by_name() -> None:

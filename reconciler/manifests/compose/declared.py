@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.manifests.compose.sealed import MAX_CONFIG_BYTES, sealed_file
+from reconciler.manifests.compose.sealed import MAX_CONFIG_BYTES, Asker, sealed_file
 from reconciler.manifests.compose.variables import DEVICE_VARIABLE
 from reconciler.manifests.fields import boolean, check_keys, listed, mapping, text, text_map
 from reconciler.manifests.node import Node
@@ -150,7 +150,8 @@ def _file(app: str, kind: str, key: str, node: Node, sources: _Sources, problems
     fields = mapping(node, f"{kind}s.{key}", problems)
     if kind == "secret" and _external(kind, key, node, problems):
         name = text(fields["name"], "name", problems) if "name" in fields else key
-        return sealed_file(key, name, node.key, sources.tree, sources.variables[DEVICE_VARIABLE], problems)
+        asker = Asker(app, sources.variables[DEVICE_VARIABLE], key, node.key)
+        return sealed_file(name, asker, sources.tree, problems)
     ways = ("file", "content", "environment") if kind == "config" else ("file", "environment")
     check_keys(node, (*ways, "name", "labels", "external"), f"the {kind} `{key}`", problems)
     if kind == "config" and "external" in fields and boolean(fields["external"], "external", problems):

@@ -6,6 +6,7 @@ of SOPS with many values for many devices, and `NAME/KEY` is one of them. Nothin
 
 import hashlib
 import re
+from dataclasses import dataclass
 
 from reconciler.errors import ManifestError
 from reconciler.manifests.node import Node
@@ -32,11 +33,26 @@ def path_of(secret: str, device: str) -> str:
     return f"{SECRETS}/{store}.yaml" if slash else f"{SECRETS}/{store}/{device}.age"
 
 
-def sealed_file(key: str, name: str, place: Place, tree: Tree, device: str, problems: Problems) -> ConfigFile:
-    """The external secret of this name, still sealed. `key` is what the Compose file calls it."""
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for a secret: an app of a device, by a key of its Compose file, at a place of it."""
+
+    app: str
+    device: str
+    key: str
+    place: Place
+
+
+def sealed_file(name: str, asker: Asker, tree: Tree, problems: Problems) -> ConfigFile:
+    """The external secret of this name, still sealed."""
+    key, place, device = asker.key, asker.place, asker.device
     store, slash, value = name.partition("/")
     if not is_secret_name(store) or (slash and not all(value.split("/"))):
         problems.add(place, f"the secret {name!r} has no name of one", "write NAME, or NAME/KEY for a file of SOPS")
+        return ConfigFile("", b"", key=key)
+    if not _may_use(asker.app, store, tree):
+        what = f"SEAL_APP: the secret `{store}` is not for the app `{asker.app}`"
+        problems.add(place, what, f"whom it is for stands in {SECRETS}/{store}.apps")
         return ConfigFile("", b"", key=key)
     if slash:
         return _value(key, store, value, place, tree, problems)
@@ -54,6 +70,12 @@ def sealed_file(key: str, name: str, place: Place, tree: Tree, device: str, prob
         problems.add(path, f"a secret of over {MAX_CONFIG_BYTES} bytes", "put big files into an image")
     digest = hashlib.sha256(content or b"").hexdigest()
     return ConfigFile(digest, content or b"", key=key, secret=store)
+
+
+def _may_use(app: str, store: str, tree: Tree) -> bool:
+    """Who may write an app's files is not always who may give it a secret: a file beside the secret names its apps."""
+    named = tree.get(f"{SECRETS}/{store}.apps")
+    return named is None or app in named.decode("utf-8", "replace").split()
 
 
 def _value(key: str, store: str, value: str, place: Place, tree: Tree, problems: Problems) -> ConfigFile:
