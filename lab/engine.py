@@ -15,8 +15,9 @@ from docker.errors import DockerException
 
 from lab.cgroups import make_room
 from lab.cleaning import Belongings, belongings, empty
-from lab.processes import Server, StartError, orderly_exit
-from lab.slots import Slot, slot
+from lab.link import Link
+from lab.processes import SBIN, Server, StartError, orderly_exit
+from lab.slots import slot
 from lab.waiting import TimedOutError, wait_until
 
 DEFAULT = "unix:///var/run/docker.sock"
@@ -48,6 +49,11 @@ def reachable_engine() -> str | None:
     return None
 
 
+def can_start_engines() -> bool:
+    """Is this root, on a machine with `dockerd`?"""
+    return os.geteuid() == 0 and shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:{SBIN}") is not None
+
+
 @contextmanager
 def engine(folder: Path) -> Iterator[Engine]:
     """A private Engine; or the one that `LAB_ENGINE` lends, on which what appears meanwhile is removed."""
@@ -66,17 +72,37 @@ def engine(folder: Path) -> Iterator[Engine]:
             empty(lent, keep=before)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an Engine runs: how it is called there, and what is its own."""
+
+    namespace: str
+    bridge: str
+    pool: str
+    before: tuple[str, ...] = ()
+    keep: tuple[int, ...] = ()
+
+
 @contextmanager
-def private_engine(folder: Path) -> Iterator[Engine]:
+def _place(link: Link | None) -> Iterator[_Place]:
+    if link is None:
+        with slot() as taken:
+            yield _Place(taken.bridge, taken.bridge, taken.pool, keep=(taken.lock,))
+    else:
+        yield _Place(link.name, "none", "10.202.0.0/17", tuple(link.command()))
+
+
+@contextmanager
+def private_engine(folder: Path, link: Link | None = None) -> Iterator[Engine]:
     """Start `dockerd` (as root, without systemd) and end it with the block, with all that ran on it.
 
     Several may run in one network namespace: each has its own bridge and address pool. What they share
     are the iptables chains named DOCKER. An Engine that starts empties them, so published ports of an
     older one are then reached on loopback only, by docker-proxy. Engines that must be cut off from each
-    other need a network namespace each.
+    other need a network namespace each: that of a link.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with orderly_exit(), _short(folder) as home, slot() as place:
+    with orderly_exit(), _short(folder) as home, _place(link) as place:
         server: Server | None = None
         started = Engine(f"unix://{home}/docker.sock", home / "docker.sock", folder / "dockerd.log")
         try:
@@ -87,11 +113,11 @@ def private_engine(folder: Path) -> Iterator[Engine]:
             _end(started, server, home)
 
 
-def _start(wanted: Engine, home: Path, place: Slot) -> Server:
+def _start(wanted: Engine, home: Path, place: _Place) -> Server:
     (home / "daemon.json").write_text("{}")  # never the machine's /etc/docker/daemon.json
     failures: list[str] = []
     for attempt in _ATTEMPTS:
-        server = Server(_command(wanted, home, place, attempt), wanted.log, keep=(place.lock,))
+        server = Server(_command(wanted, home, place, attempt), wanted.log, keep=place.keep)
         wanted.log.write_text("")
         server.start()
         try:
@@ -109,8 +135,9 @@ def _start(wanted: Engine, home: Path, place: Slot) -> Server:
     raise StartError("dockerd does not start\n" + "\n".join(failures))
 
 
-def _command(wanted: Engine, home: Path, place: Slot, attempt: Sequence[str]) -> list[str]:
+def _command(wanted: Engine, home: Path, place: _Place, attempt: Sequence[str]) -> list[str]:
     return [
+        *place.before,
         "dockerd",
         f"--host={wanted.url}",
         f"--config-file={home}/daemon.json",
@@ -120,8 +147,8 @@ def _command(wanted: Engine, home: Path, place: Slot, attempt: Sequence[str]) ->
         f"--bridge={place.bridge}",
         f"--default-address-pool=base={place.pool},size=26",
         # Where systemd runs a containerd, dockerd uses that one: keep our containers apart from others'.
-        f"--containerd-namespace={place.bridge}",
-        f"--containerd-plugins-namespace={place.bridge}-plugins",
+        f"--containerd-namespace={place.namespace}",
+        f"--containerd-plugins-namespace={place.namespace}-plugins",
         *attempt,
     ]
 

@@ -13,8 +13,10 @@ from typing import Any
 import docker
 from story import FLEET, new_tag
 
+from lab.base import BASE, ensure_base
 from lab.certificate import write_certificate
 from lab.device import ROOT, Device
+from lab.engine import private_engine
 from lab.git_server import GitServer
 from lab.link import Link, link
 from lab.operator import Operator
@@ -23,6 +25,27 @@ from lab.waiting import free_port, wait_until
 
 _EVERYWHERE = "0.0.0.0"  # noqa: S104  # the cables are this machine's own
 PATIENCE = 60.0
+IMAGES = {name: f"plant:{name}" for name in ("one", "two")}
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a device stands on, longer than one story: a cable, and an Engine in its network namespace."""
+
+    link: Link
+    engine: str
+
+
+@contextmanager
+def ground(folder: Path) -> Iterator[Ground]:
+    """A cable and an Engine with the images, which reaches no registry."""
+    with link() as cable, private_engine(folder, cable) as engine:
+        client = docker.APIClient(engine.url)
+        ensure_base(client)
+        for name in IMAGES.values():
+            client.tag(BASE, *name.split(":"), force=True)
+        client.close()
+        yield Ground(cable, engine.url)
 
 
 @dataclass
@@ -77,7 +100,6 @@ class Plant:
     server: GitServer
     ssh: SshServer
     ann: Operator
-    images: Mapping[str, str]
     machines: list[Machine] = field(default_factory=list)
 
     def write(self, image: str, apps: Sequence[str] = ("web",), note: str = "") -> str:
@@ -85,7 +107,11 @@ class Plant:
         names = [f"{app}-{self.tag}" for app in apps]
         self._document("layers/base/all.yaml", "Layer", "all", {"apps": names})
         for name in names:
-            serve = {"image": self.images[image], "restart": "unless-stopped", "environment": {"NOTE": note}}
+            serve = {
+                "image": IMAGES[image], "pull_policy": "never", "restart": "unless-stopped", "init": True,
+                "command": ["sleep", "1000000"], "environment": {"NOTE": note},
+                "deploy": {"update_config": {"monitor": "500ms"}},
+            }  # fmt: skip
             self.ann.write(f"apps/{name}/compose.yaml", json.dumps({"services": {"serve": serve}}))
         for machine in self.machines:
             device = machine.device
@@ -109,7 +135,7 @@ class Plant:
     def is_at(self, commit: str, image: str, machine: Machine, apps: int = 1) -> bool:
         """Does the device run what the commit says and nothing else, and has it reported so?"""
         healthy = self.report(machine).get("revisions", {}).get("healthy", "")
-        return machine.images() == [(self.images[image], "running")] * apps and str(healthy).endswith(commit)
+        return machine.images() == [(IMAGES[image], "running")] * apps and str(healthy).endswith(commit)
 
     def all_at(self, commit: str, image: str, apps: int = 1, seconds: float = PATIENCE) -> None:
         for machine in self.machines:
@@ -121,10 +147,10 @@ class Plant:
 
 
 @contextmanager
-def plant(folder: Path, engines: Sequence[str], images: Mapping[str, str]) -> Iterator[Plant]:
-    """A device for each Engine: the first reaches the server over SSH, the others over HTTPS."""
+def plant(folder: Path, grounds: Sequence[Ground]) -> Iterator[Plant]:
+    """A device for each ground: the first reaches the server over SSH, the others over HTTPS."""
     with ExitStack() as ends:
-        links = [ends.enter_context(link()) for _ in engines]
+        links = [one.link for one in grounds]
         certificate, authority = write_certificate(folder / "tls", [one.host for one in links] + ["127.0.0.1"])
         server = GitServer(folder / "server", free_port(), address=_EVERYWHERE, certificate=certificate)
         ends.callback(server.stop)
@@ -133,14 +159,15 @@ def plant(folder: Path, engines: Sequence[str], images: Mapping[str, str]) -> It
         ends.callback(ssh.stop)
         ann = Operator.create(folder / "ann", "Ann", "ann@acme.example")
         ann.clone(str(server.path("fleet")))
-        made = Plant(new_tag(), folder, server, ssh, ann, images)
+        made = Plant(new_tag(), folder, server, ssh, ann)
         ends.callback(_end, made)
-        for number, (engine, cable) in enumerate(zip(engines, links, strict=True)):
-            at = folder / f"device{number}"
-            client = docker.DockerClient(base_url=engine)
+        for number, ground in enumerate(grounds):
+            ground.link.mend()
+            name, at = f"mill-{made.tag}-{number}", folder / f"device{number}"
+            client = docker.DockerClient(base_url=ground.engine)
             ends.callback(client.close)
-            device = Device.create(at, f"mill-{made.tag}-{number}", "https://set.below", engine, [ann], interval="1s")
-            made.machines.append(Machine(device, cable, client))
+            device = Device.create(at, name, "https://set.below", ground.engine, [ann], interval="1s")
+            made.machines.append(Machine(device, ground.link, client))
         ssh.folder.mkdir(parents=True, exist_ok=True)
         ssh.allow(one.device.identity for one in made.machines)
         ssh.start()
