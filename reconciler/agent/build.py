@@ -26,7 +26,7 @@ from signing import SignatureError, Signer, load_signer
 
 def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
     """One device, on this Engine. Raises ConfigError or PermissionDenied when its key cannot be used."""
-    mirror = Mirror(config.state / "repository.git", config.remote, config.branch)
+    mirror = Mirror(config.state / "repository.git", config.remote, config.branch, others=config.mirrors)
     return Reconciler(
         config,
         make_source(config, mirror, journal),

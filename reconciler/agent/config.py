@@ -28,7 +28,8 @@ DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
 MIN_INTERVAL_SECONDS = 1.0
 TRANSPORTS = ("branch", "ref")
 _REMOTE_FILES = ("tokenFile", "caFile", "keyFile", "knownHostsFile", "proxyCredentialsFile")
-_REMOTE_KEYS = ("url", "branch", "proxy", *_REMOTE_FILES)
+_ADDRESS_KEYS = ("url", "proxy", *_REMOTE_FILES)
+_REMOTE_KEYS = ("branch", *_ADDRESS_KEYS)
 _SPEC_KEYS = tuple("remote interval trust identity status engine state admission images metrics secrets".split())
 _STATUS_KEYS = ("branch", "heartbeat", "transport", "remote")
 # Logs, databases and the next report need room as well.
@@ -73,6 +74,8 @@ class Config:
     allow: frozenset[str] = frozenset()
     # Bytes of the disk of the images that pulls leave free.
     keep_free: int = KEEP_FREE
+    # Servers that are asked for the fleet, in this order, while the first one does not answer.
+    mirrors: tuple[Remote, ...] = ()
     # Where metrics are told, on loopback; empty for nowhere.
     metrics: str = ""
     secrets: SecretSettings = SecretSettings()
@@ -106,7 +109,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     if not is_dns_label(device):
         problems.add(node.place, f"`metadata.name` {device!r} is no name of a device", DNS_LABEL_ADVICE)
     spec = section(node, "spec", _SPEC_KEYS, problems)
-    remote = section(spec, "remote", _REMOTE_KEYS, problems)
+    remote = section(spec, "remote", (*_REMOTE_KEYS, "mirrors"), problems)
     interval = _interval(spec, problems)
     allow = _allowed(section(spec, "admission", ("allow",), problems), problems)
     trust = trust_settings(section(spec, "trust", TRUST_KEYS, problems), folder, problems)
@@ -134,7 +137,21 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         keep_free=keep_free,
         metrics=metrics,
         secrets=secrets,
+        mirrors=_mirrors(remote, identity, folder, problems),
     )
+
+
+def _mirrors(remote: Node, identity: Path, folder: Path, problems: Problems) -> tuple[Remote, ...]:
+    """Other servers, each with keys of its own. Raises ManifestError."""
+    written = remote.entries.get("mirrors", Node((), remote.place, remote.place))
+    entries = listed(written, "mirrors", problems, lambda node, *_: node)
+    for node in entries:
+        mapping(node, "a mirror", problems)
+        check_keys(node, _ADDRESS_KEYS, "a mirror", problems)
+    problems.raise_if_any()
+    found = tuple(_remote(node, identity, folder, problems) for node in entries)
+    problems.raise_if_any()
+    return found
 
 
 def _interval(spec: Node, problems: Problems) -> float:
@@ -157,7 +174,7 @@ def _status(
     status: Node, server: Remote, obeyed: str, identity: Path, folder: Path, problems: Problems
 ) -> StatusSettings:
     """Where reports go; to the server of the fleet, unless another one is named."""
-    other = section(status, "remote", tuple(key for key in _REMOTE_KEYS if key != "branch"), problems)
+    other = section(status, "remote", _ADDRESS_KEYS, problems)
     remote = _remote(other, identity, folder, problems) if other.entries else server
     branch = word(status, "branch", "status", problems)
     if remote.url == server.url and branch == obeyed:

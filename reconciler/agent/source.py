@@ -50,7 +50,7 @@ class Source:
         try:
             if bundle is not None:
                 self.take(bundle)
-            obtained = self._judged(self._tip(fetch=bundle is None), trusted, now, keeps=True)
+            obtained = self._by_whom(self._judged(self._tip(fetch=bundle is None), trusted, now, keeps=True))
             if obtained.trusted is not None and obtained.trusted != trusted:
                 self._journal.write_trusted(obtained.trusted)
                 self._mirror.pin(obtained.trusted.commit)
@@ -68,6 +68,14 @@ class Source:
             return self._judged(self._tip(fetch=fetch), trusted, now, keeps=False)
         except (GitError, ConfigError, PermissionDenied) as error:
             return _kept(trusted, error)
+
+    def _by_whom(self, obtained: Obtained) -> Obtained:
+        """Another server than the one that counts may be behind; only a freshness note says that it is not."""
+        if not self._mirror.stand_in:
+            return obtained
+        told = f"the server does not answer; {self._mirror.stand_in} does"
+        facts = (Fact("Fresh", None, "StandIn", told) if one.reason == "Fetched" else one for one in obtained.facts)
+        return replace(obtained, facts=tuple(facts))
 
     def take(self, bundle: Path) -> None:
         """Read a bundle as if it were the server. Raises BundleRefused."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
@@ -39,23 +39,33 @@ _DAMAGED = (
 class Mirror(Store):
     """The newest seen state of one branch, and any commit that was ever fetched of it."""
 
-    def __init__(self, git_dir: Path, remote: Remote, branch: str, max_fetch: int = MAX_FETCH) -> None:
+    def __init__(
+        self, git_dir: Path, remote: Remote, branch: str, max_fetch: int = MAX_FETCH, others: Sequence[Remote] = ()
+    ) -> None:
         super().__init__(git_dir)
         self._remote, self._branch = remote, check_branch(branch)
-        self._max_fetch = max_fetch
+        self._max_fetch, self._others = max_fetch, tuple(others)
+        # The other server that answered at the last fetch, if it was one.
+        self.stand_in = ""
 
     def fetch(self, *more: str) -> Revision:
         """Fetch the branch and more of them, and say where it is now. Raises RemoteUnavailable, or UnknownRevision.
 
         A store that a power cut damaged, or that has another object format than the server's, is made anew.
+        Where the server does not answer, the others are asked, in their order.
         """
         wanted = {branch: _ref(branch) for branch in (self._branch, *map(check_branch, more))}
-        self._mend(lambda: fetch(self._fetching(), self._remote, wanted))
+        self._ask(lambda remote: fetch(self._fetching(remote), remote, wanted), wanted.values())
         return self.seen()
 
     def fetch_tags(self, prefix: str) -> None:
         """Fetch the tags whose names begin so, and forget those that are gone. Raises as `fetch` does."""
-        self._mend(lambda: fetch_tags(self._fetching(), self._remote, prefix, FETCHED_TAGS))
+
+        def act(remote: Remote) -> None:
+            # One that is behind has not forgotten them.
+            fetch_tags(self._fetching(remote), remote, prefix, FETCHED_TAGS, prune=remote is self._remote)
+
+        self._ask(act)
 
     def take(self, bundle: Path, *more: str, tags: str = "") -> None:
         """As `fetch`, out of a bundle; with `tags`, the tags of that prefix instead. Raises BundleRefused."""
@@ -77,8 +87,31 @@ class Mirror(Store):
         name = branch or self._branch
         return Revision(name, resolve(Git(self._git_dir), _ref(name)))
 
-    def _fetching(self) -> Git:
-        return fetching(self._git_dir, self._remote, self._max_fetch)
+    def _fetching(self, remote: Remote) -> Git:
+        return fetching(self._git_dir, remote, self._max_fetch)
+
+    def _ask(self, act: Callable[[Remote], None], refs: Iterable[str] = ()) -> None:
+        """Do it with the server, or with the first other that answers. Raises what the server itself came to."""
+        self.stand_in = ""
+        try:
+            self._mend(lambda: act(self._remote))
+        except RemoteUnavailable:
+            if not any(self._ask_another(act, other, tuple(refs)) for other in self._others):
+                raise
+
+    def _ask_another(self, act: Callable[[Remote], None], other: Remote, refs: Sequence[str]) -> bool:
+        """Does it answer? One that is behind brings nothing back: only the server itself may rewind a branch."""
+        git = Git(self._git_dir)
+        before = {ref: id for ref in refs if (id := git.attempt("rev-parse", "--verify", "--quiet", ref)[1].strip())}
+        try:
+            self._mend(lambda: act(other))
+        except GitError:
+            return False
+        for ref, known in before.items():
+            if git.attempt("merge-base", "--is-ancestor", ref, known.decode())[0] == 0:
+                git.run("update-ref", ref, known.decode())
+        self.stand_in = other.url
+        return True
 
     def _mend(self, act: Callable[[], None]) -> None:
         """Do it; once more on a store that is made anew, where this one is damaged, or new and of another format."""
@@ -147,9 +180,9 @@ def fetching(git_dir: Path, remote: Remote, most: int = MAX_FETCH) -> Git:
     return Git(git_dir, remote.options(), most)
 
 
-def fetch_tags(git: Git, remote: Remote, prefix: str, under: str) -> None:
-    """Fetch tags by a prefix into refs under this folder, and remove those that are gone. Raises as `fetch`."""
-    told = _fetched(git, remote, [f"+refs/tags/{prefix}*:{under}/{prefix}*"], "--prune")
+def fetch_tags(git: Git, remote: Remote, prefix: str, under: str, *, prune: bool = True) -> None:
+    """Fetch tags by a prefix into refs under this folder; `prune` removes those that are gone. Raises as `fetch`."""
+    told = _fetched(git, remote, [f"+refs/tags/{prefix}*:{under}/{prefix}*"], *(["--prune"] if prune else []))
     if told:
         raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")
 
