@@ -156,10 +156,14 @@ class GitError(ReconcilerError):
 
 
 class RemoteUnavailable(GitError):
-    """No Git server answers at this address, or it refuses us."""
+    """No Git server answers at this address, or it refuses us; for `retry_seconds` it wants to be left alone."""
 
     exit_code = 31
     transient = True
+
+    def __init__(self, what: str, *, where: str = "", advice: str = "", retry_seconds: float = 0.0) -> None:
+        self.retry_seconds = retry_seconds
+        super().__init__(what, where=where, advice=advice)
 
 
 class PushRejected(GitError):

@@ -27,6 +27,8 @@ SETTLE_SECONDS, SETTLE_MOST_SECONDS = 0.1, 0.5
 # An event may come before what the Engine lists knows of it: Engine 20.10 tells that a container died, clears up after
 # it, and only then lists it as exited. Where a look after an event finds all well, another one follows.
 SECOND_LOOK_SECONDS = 1.0
+# With a tenth less of it, the rest that a server asks for is kept.
+_LATER = 1.12
 _NUDGE, _CHANGE = b"n", b"c"
 
 
@@ -97,9 +99,9 @@ class Bell:
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """What the loop calls. `heal` tells the steps that it did."""
+    """What the loop calls. `reconcile` tells how many seconds it must not come again; `heal`, the steps that it did."""
 
-    reconcile: Callable[[], None]
+    reconcile: Callable[[], float]
     heal: Callable[[], Sequence[str]]
 
 
@@ -115,9 +117,11 @@ class Loop:
     def run(self) -> None:
         count = 0
         while not self._bell.stopped:
-            _guarded(self._passes.reconcile)
+            rest = _guarded(self._passes.reconcile) or 0.0
             count += 1
-            self._between(self._clock() + delay(self._interval, self._device, count))
+            # Who was told to come back later comes later still, and not all in one second.
+            wait = max(self._interval, rest * _LATER) if rest else self._interval
+            self._between(self._clock() + delay(wait, self._device, count))
 
     def _between(self, until: float) -> None:
         """Heal what changes, until it is time to ask Git again or somebody nudges."""

@@ -76,14 +76,18 @@ class Device:
         # At boot, what was trusted before: with no network, it must do.
         self._known = reconciler.recall()
         self._was_cut_off = False
+        self._rests_until = 0.0
         self._turns = Turns()
 
     def sync(self, seconds: float) -> Result | None:
         """Of any thread: ask Git now, and wait for the pass that goes by its answer; None after so long."""
         return self._turns.next(self._git_bell.ring, seconds)
 
-    def ask_git(self) -> None:
-        """Of the loop of Git: fetch, verify, render; then the other loop has a pass to make."""
+    def ask_git(self) -> float:
+        """Of the loop of Git: fetch, verify, render; then the other loop has a pass to make.
+
+        For so many seconds the server wants to be left alone.
+        """
         self._turns.asks()
         self._known = known = self._reconciler.obtain()
         self._turns.knows()
@@ -93,21 +97,28 @@ class Device:
         self._was_cut_off = is_cut_off
         self._metrics.note_git(answered=not is_cut_off)
         self._bell.ring()
+        rests = [error.retry_seconds for error in known.obtained.errors if isinstance(error, RemoteUnavailable)]
+        rest = max(rests, default=0.0)
+        self._rests_until = time.monotonic() + rest
         self.send()
+        return rest
 
     def send(self) -> Sequence[str]:
-        """Of the loop of Git: send what was recorded."""
+        """Of the loop of Git: send what was recorded, unless the server wants to be left alone."""
+        if time.monotonic() < self._rests_until:
+            return ()
         error = self._reconciler.send()
         if error is not None:
             log.error("%s", error)
         return ()
 
-    def reconcile(self) -> None:
+    def reconcile(self) -> float:
         """A full pass, with what Git said last. Before it said anything, there is nothing to do."""
         # In this order: a pass that begins after Git has answered goes by the answer.
         self._turns.begins()
         if (known := self._known) is not None:
             _log(self._converge(known, is_full=True))
+        return 0.0
 
     def heal(self) -> Sequence[str]:
         """The steps. What nobody has to know of is not told: events come in crowds."""

@@ -82,6 +82,8 @@ class Git:
     git_dir: Path
     options: Mapping[str, str] = field(default_factory=dict)
     max_file: int | None = None
+    # More of git's own environment, such as what it shall tell.
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT_SECONDS) -> bytes:
         """What git printed. Raises GitError with git's own words."""
@@ -143,7 +145,7 @@ class Git:
             for pair in ((f"GIT_CONFIG_KEY_{n}", key), (f"GIT_CONFIG_VALUE_{n}", value))
         ]
         path = {"PATH": os.defpath if shutil.which("git", path=os.defpath) else os.environ.get("PATH", os.defpath)}
-        return {**_ENVIRONMENT, **path, "GIT_CONFIG_COUNT": str(len(options)), **dict(numbered)}
+        return {**_ENVIRONMENT, **self.variables, **path, "GIT_CONFIG_COUNT": str(len(options)), **dict(numbered)}
 
 
 def init_bare(git_dir: Path, object_format: str = "sha1") -> None:

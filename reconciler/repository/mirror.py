@@ -3,15 +3,17 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.manifests import Tree, is_needed_by
 from reconciler.model import Revision
 from reconciler.repository.bundle import check_header, fetch_bundle
+from reconciler.repository.busy import TRACE, busy_seconds
 from reconciler.repository.git import Git, complaint, init_bare, set_aside, sweep
 from reconciler.repository.objects import read_tree, resolve
-from reconciler.repository.remote import Remote, check_branch
+from reconciler.repository.remote import Remote, check_branch, is_ssh
 from reconciler.repository.store import FETCHED_TAGS, Store
 
 # A fleet of 10,000 devices has some megabytes. A server that sends more than this would fill the disk.
@@ -177,14 +179,14 @@ class Mirror(Store):
 
 def fetching(git_dir: Path, remote: Remote, most: int = MAX_FETCH) -> Git:
     """git for what comes from the server: so many bytes at once, and no more."""
-    return Git(git_dir, remote.options(), most)
+    return Git(git_dir, remote.options(), most, {} if is_ssh(remote.url) else TRACE)
 
 
 def fetch_tags(git: Git, remote: Remote, prefix: str, under: str, *, prune: bool = True) -> None:
     """Fetch tags by a prefix into refs under this folder; `prune` removes those that are gone. Raises as `fetch`."""
-    told = _fetched(git, remote, [f"+refs/tags/{prefix}*:{under}/{prefix}*"], *(["--prune"] if prune else []))
-    if told:
-        raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")
+    err = _fetched(git, remote, [f"+refs/tags/{prefix}*:{under}/{prefix}*"], *(["--prune"] if prune else []))
+    if err:
+        raise _unavailable(err, remote)
 
 
 def fetch(git: Git, remote: Remote, wanted: Mapping[str, str]) -> None:
@@ -192,12 +194,19 @@ def fetch(git: Git, remote: Remote, wanted: Mapping[str, str]) -> None:
 
     Raises RemoteUnavailable, UnknownRevision, or GitError with FETCH_TOO_BIG for more than git may write.
     """
-    told = _fetched(git, remote, [f"+refs/heads/{branch}:{ref}" for branch, ref in wanted.items()])
-    if missing := _MISSING.search(told):
+    err = _fetched(git, remote, [f"+refs/heads/{branch}:{ref}" for branch, ref in wanted.items()])
+    if missing := _MISSING.search(complaint(err)):
         told = f"no branch `{missing[1]}`"
         raise UnknownRevision(told, where=remote.url, advice="push it, or set `branch` to one that is")
-    if told:
-        raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url, advice="it is tried again at the next pass")
+    if err:
+        raise _unavailable(err, remote)
+
+
+def _unavailable(err: bytes, remote: Remote) -> RemoteUnavailable:
+    """By what git complained of, and what it told of the server's answer."""
+    seconds = busy_seconds(err, datetime.now(UTC))
+    advice = f"it asks for {seconds:g} s of rest" if seconds else "it is tried again at the next pass"
+    return RemoteUnavailable(f"cannot fetch: {complaint(err)}", where=remote.url, advice=advice, retry_seconds=seconds)
 
 
 def _ref(branch: str) -> str:
@@ -205,14 +214,14 @@ def _ref(branch: str) -> str:
     return f"refs/reconciler/{branch}"
 
 
-def _fetched(git: Git, remote: Remote, refspecs: Sequence[str], *more: str) -> str:
-    """Fetch; what git complains of, or nothing."""
+def _fetched(git: Git, remote: Remote, refspecs: Sequence[str], *more: str) -> bytes:
+    """Fetch; what git says when it fails, or nothing."""
     flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc", *more)
     code, _, err = git.attempt("fetch", *flags, "--end-of-options", remote.url, *refspecs)
     if code == 0:
-        return ""
+        return b""
     sweep(git.git_dir)
     if git.max_file is not None and any(word in err for word in _OVER_LIMIT):
         told = f"FETCH_TOO_BIG: the server sends more than {git.max_file // 1_000_000} MB at once"
         raise GitError(told, where=remote.url, advice="look what is in the repository; nothing of it was kept")
-    return complaint(err)
+    return err or b"git says nothing"

@@ -33,6 +33,8 @@ class Script:
     now: float = 0.0
     told: list[tuple[str, float]] = field(default_factory=list)
     steps: tuple[str, ...] = ()
+    # For so long the server wants to be left alone, after each pass.
+    rests: list[float] = field(default_factory=list)
 
     def clock(self) -> float:
         return self.now
@@ -50,8 +52,9 @@ class Script:
         self.now = until
         return Rung.NOT
 
-    def reconcile(self) -> None:
+    def reconcile(self) -> float:
         self.told.append(("reconcile", round(self.now, 3)))
+        return self.rests.pop(0) if self.rests else 0.0
 
     def heal(self) -> tuple[str, ...]:
         self.told.append(("heal", round(self.now, 3)))
@@ -67,6 +70,14 @@ def test_a_nudge_that_comes_as_a_second_look_is_due_is_not_lost() -> None:
     due = 10.0 + SETTLE_SECONDS + SECOND_LOOK_SECONDS
     told = Script([(10.0, "c"), (due, "n")], due + 1).run()
     assert told[-1] == ("reconcile", round(due, 3))
+
+
+def test_a_server_that_asks_for_rest_gets_it_and_a_nudge_ends_it() -> None:
+    rested = Script([], 1000, rests=[300.0, 0.0]).run()
+    assert 300 <= rested[1][1] <= 300 * 1.25
+    assert rested[2][1] - rested[1][1] < INTERVAL * 1.2, "once it answers, all is as before"
+    assert Script([], 130, rests=[1.0]).run()[1][1] >= INTERVAL * 0.9, "a short rest makes nobody come sooner"
+    assert Script([(5.0, "n")], 10, rests=[300.0]).run() == [("reconcile", 0.0), ("reconcile", 5.0)]
 
 
 def test_without_a_word_git_is_asked_at_each_interval() -> None:

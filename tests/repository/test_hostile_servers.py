@@ -6,12 +6,14 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from reconciler.errors import GitError, RemoteUnavailable
 from reconciler.repository import Mirror, Remote, git
+from reconciler.repository.busy import busy_seconds
 
 _KIND = b"application/x-git-upload-pack-advertisement"
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: " + _KIND + b"\r\n\r\n001e# service=git-upload-pack\n0000"
@@ -73,3 +75,33 @@ def test_a_server_that_falls_silent_is_given_up(tmp_path: Path, monkeypatch: pyt
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(RemoteUnavailable, match="cannot fetch"):
         Mirror(tmp_path / "store", Remote.parse(served(elsewhere)), "main").fetch()
+
+
+BUSY = {
+    "seconds": ("429 Too Many Requests", "Retry-After: 120", 120.0),
+    "in capitals": ("503 Service Unavailable", "RETRY-AFTER:7", 7.0),
+    "nothing": ("503 Service Unavailable", "X: y", 300.0),
+    "nonsense": ("429 Too Many Requests", "Retry-After: soon", 300.0),
+    "for days": ("429 Too Many Requests", "Retry-After: 999999", 3600.0),
+    "a day that is over": ("503 Service Unavailable", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+    "another error": ("500 Internal Server Error", "Retry-After: 120", 0.0),
+}
+
+
+@pytest.mark.parametrize("case", BUSY)
+def test_a_server_that_asks_for_rest_is_understood(case: str, tmp_path: Path) -> None:
+    status, header, seconds = BUSY[case]
+
+    def busy(connection: socket.socket) -> None:
+        connection.sendall(f"HTTP/1.1 {status}\r\n{header}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with pytest.raises(RemoteUnavailable) as refused:
+        Mirror(tmp_path / "store", Remote.parse(served(busy)), "main").fetch()
+    assert refused.value.retry_seconds == seconds
+    assert "The requested URL returned error" in refused.value.what, "and nothing of what git tells besides"
+    assert "Recv header" not in str(refused.value)
+
+
+def test_a_date_to_come_is_so_many_seconds() -> None:
+    told = b"<= Recv header: HTTP/2 503\n<= Recv header: retry-after: Wed, 21 Oct 2026 07:28:00 GMT\n"
+    assert busy_seconds(told, datetime(2026, 10, 21, 7, 27, tzinfo=UTC)) == 60
