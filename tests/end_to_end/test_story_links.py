@@ -148,7 +148,7 @@ def test_a_disk_that_is_full(here: Plant) -> None:
         all_alive(here)
     finally:
         machine.kill()
-        subprocess.run(["umount", state], check=True)
+        subprocess.run(["umount", "--lazy", state], check=True)
 
 
 @pytest.mark.skipif(not FAKETIME, reason="no faketime (Debian: faketime)")
