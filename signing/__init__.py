@@ -2,7 +2,7 @@
 
 from signing.allowed_signers import AllowedSigner, AllowedSigners, parse_revoked
 from signing.chain import Admitted, admit_chain, follow_chain
-from signing.commits import CommitSignature, SignedObject, sign_commit, split_commit, verify_commit
+from signing.commits import CommitSignature, SignedObject, Signs, sign_commit, split_commit, verify_commit
 from signing.cosign import MAX_BUNDLE, MAX_PAYLOAD, Bundle, ImageKey, ImageSignature, SignedPayload
 from signing.errors import ChainError, SignatureError, UnableToCheck
 from signing.identity import identified
@@ -35,6 +35,7 @@ __all__ = [
     "SignedObject",
     "SignedPayload",
     "Signer",
+    "Signs",
     "TagSignature",
     "UnableToCheck",
     "admit_chain",

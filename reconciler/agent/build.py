@@ -1,14 +1,13 @@
 """Puts the parts of a device together."""
 
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from reconciler.agent.commit_source import CommitSource, UnsafeSource
 from reconciler.agent.config import Config
 from reconciler.agent.docker_engine import DockerEngine, Registries
 from reconciler.agent.engine import Engine
+from reconciler.agent.identity import Identity, before_key, next_key
 from reconciler.agent.image_signatures import ImageSignatures
 from reconciler.agent.journal import Journal
 from reconciler.agent.machine import look_at_machine
@@ -19,13 +18,12 @@ from reconciler.agent.service_files import ServiceFiles
 from reconciler.agent.source import Source
 from reconciler.agent.tag_source import TagSource
 from reconciler.agent.vault import Vault
-from reconciler.errors import ConfigError, PermissionDenied
 from reconciler.repository import Mirror, ReportRef, StatusBranch
-from signing import SignatureError, Signer, load_signer
 
 
 def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
     """One device, on this Engine. Raises ConfigError or PermissionDenied when its key cannot be used."""
+    identity = Identity(config.identity)
     mirror = Mirror(config.state / "repository.git", config.remote, config.branch, others=config.mirrors)
     return Reconciler(
         config,
@@ -33,9 +31,10 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
         mirror,
         engine,
         journal,
-        Publisher(_way(config), journal, load_identity(config.identity), config.status.heartbeat),
+        Publisher(_way(config), journal, identity, config.status.heartbeat),
         machine=look_at_machine(),
         signatures=ImageSignatures(journal, Registries()),
+        identity=identity,
     )
 
 
@@ -70,16 +69,6 @@ def docker_engine(config: Config, sleep: Callable[[float], None] = time.sleep) -
 
 
 def make_vault(config: Config) -> Vault:
-    """What unseals: by the device's identity, and by keys of age that the settings name."""
-    return Vault(config.secrets.folder, config.identity, *config.secrets.keys)
-
-
-def load_identity(path: Path) -> Signer:
-    """This device's key. Raises ConfigError or PermissionDenied."""
-    if path.exists() and not os.access(path, os.R_OK):
-        raise PermissionDenied("this device's key may not be read", where=str(path), advice="run as root")
-    try:
-        return load_signer(path)
-    except SignatureError as error:
-        advice = "make one with `python -m signing new`, and put its public half into the device's file"
-        raise ConfigError(f"this device's key cannot be used: {error}", where=str(path), advice=advice) from error
+    """What unseals: by the device's identity, the one before and the next, and by keys of age."""
+    spare = (before_key(config.identity), next_key(config.identity))
+    return Vault(config.secrets.folder, (config.identity, *config.secrets.keys), spare)

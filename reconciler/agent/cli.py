@@ -13,7 +13,7 @@ from reconciler.agent.build import build, docker_engine
 from reconciler.agent.check import IDS, check
 from reconciler.agent.config import DEFAULT_PATH, load_config
 from reconciler.agent.control import ask_for_pass
-from reconciler.agent.enroll import add_enroll, enroll
+from reconciler.agent.enroll import add_enroll, enroll, rotate
 from reconciler.agent.journal import Journal
 from reconciler.agent.log_command import add_logs, logs
 from reconciler.agent.pause import add_pause, pause, resume
@@ -40,6 +40,7 @@ Keeps this device equal to what a signed fleet repository says.
   reconciler check     is this device fit to do its work?
   reconciler logs      what services wrote
   reconciler enroll    ask a fleet to take this device in
+  reconciler rotate-key            ask it to know this device by another key
   reconciler support-bundle FILE   what somebody needs who helps from afar
 """
 
@@ -83,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add_pause(commands)
     for name in ("pause", "resume"):
         _add_config(commands.choices[name])
-    for name in ("logs", "enroll", "support-bundle"):
+    for name in ("logs", "enroll", "rotate-key", "support-bundle"):
         _add_config(commands.choices[name])
         _add_output(commands.choices[name])
     return parser
@@ -264,6 +265,7 @@ def _support(options: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "enroll": enroll,
+    "rotate-key": rotate,
     "run": _run,
     "once": _once,
     "sync": _sync,

@@ -7,13 +7,13 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.agent.build import load_identity
 from reconciler.agent.config import TRANSPORTS, Config, load_config
 from reconciler.agent.files import failing_clearly, write_atomically
+from reconciler.agent.identity import Identity, next_key
 from reconciler.agent.machine import look_at_machine
 from reconciler.errors import ConfigError, ReconcilerError
 from reconciler.manifests import to_yaml
-from reconciler.model import Enrollment
+from reconciler.model import VOUCHER_NAMESPACE, Enrollment, vouched_for
 from reconciler.model.codec import to_plain
 from reconciler.repository import ENROLL_REFS, Author, OwnRef, enrollment_path
 from reconciler.terminal import Parser, key_and_value
@@ -32,12 +32,39 @@ def enroll(options: argparse.Namespace) -> int:
     with failing_clearly(config.state):
         config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not config.identity.exists():
-        _make_key(config)
-    signer = load_identity(config.identity)
-    now = datetime.now(UTC)
-    asked = Enrollment(
-        config.device, signer.public.line, f"{now:%Y-%m-%dT%H:%M:%SZ}", look_at_machine(), dict(options.label)
+        _make_key(config.identity, config.device)
+    signer = Identity(config.identity)
+    _ask(config, signer, dict(options.label))
+    _tell(config.device, signer.public.fingerprint, options)
+    return 0
+
+
+def rotate(options: argparse.Namespace) -> int:
+    """Make the next key, and ask for it in the name of the one that the fleet knows. Raises ReconcilerError."""
+    config = load_config(options.config)
+    known, path = Identity(config.identity), next_key(config.identity)
+    if not path.exists():
+        _make_key(path, config.device)
+    following = Identity(path)
+    message = vouched_for(config.device, following.public.line)
+    _ask(config, following, {}, known.sign(message, VOUCHER_NAMESPACE).decode())
+    told = {"device": config.device, "fingerprint": following.public.fingerprint, "identity": following.public.line}
+    if options.output == "json":
+        print(json.dumps(told))
+        return 0
+    print(f"{config.device} asks to be known by {told['fingerprint']}")
+    print(following.public.line)
+    print(
+        f"next: let this key in at the server, if it is reached over SSH; then `fleet device approve {config.device}`"
     )
+    return 0
+
+
+def _ask(config: Config, signer: Identity, labels: dict[str, str], voucher: str = "") -> None:
+    """Push a request that this key signs."""
+    now = datetime.now(UTC)
+    line = signer.public.line
+    asked = Enrollment(config.device, line, f"{now:%Y-%m-%dT%H:%M:%SZ}", look_at_machine(), labels, voucher)
     content = json.dumps(to_plain(asked), indent=2, sort_keys=True).encode() + b"\n"
     author = Author(config.device, f"{config.device}@devices.invalid", int(now.timestamp()))
     own = OwnRef(config.state / "enroll.git", config.remote)
@@ -47,8 +74,6 @@ def enroll(options: argparse.Namespace) -> int:
         own.put(f"{ENROLL_REFS}/{config.device}", files, message, author, lambda raw: sign_commit(raw, signer))
     finally:
         own.clear()
-    _tell(config.device, signer.public.fingerprint, options)
-    return 0
 
 
 def _tell(device: str, fingerprint: str, options: argparse.Namespace) -> None:
@@ -59,11 +84,11 @@ def _tell(device: str, fingerprint: str, options: argparse.Namespace) -> None:
     print(f"next: at a desk, `fleet device approve {device} --fingerprint {fingerprint}`; then start the service here")
 
 
-def _make_key(config: Config) -> None:
+def _make_key(path: Path, device: str) -> None:
     try:
-        write_new_key(config.identity, config.device)
+        write_new_key(path, device)
     except SignatureError as error:
-        raise ConfigError(f"the key cannot be made: {error}", where=str(config.identity)) from error
+        raise ConfigError(f"the key cannot be made: {error}", where=str(path)) from error
 
 
 def _check_settings(config: Config, options: argparse.Namespace) -> None:
@@ -150,3 +175,5 @@ def add_enroll(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="proposed to whoever approves; may be repeated",
     )
     command.set_defaults(verbose=False)
+    text = "make the next key of this device, and ask the fleet to know it by that; it changes over by itself"
+    commands.add_parser("rotate-key", help=text, description=text).set_defaults(verbose=False)

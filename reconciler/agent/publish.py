@@ -13,7 +13,7 @@ from reconciler.model import MAX_REPORT_BYTES, Report, Revision
 from reconciler.model.codec import to_plain
 from reconciler.repository import Author, ReportRef, StatusBranch
 from reconciler.terminal import printable
-from signing import Signer, sign_commit
+from signing import Signs, sign_commit
 
 # The steps stand in the report as well; a collector takes no commit of over 64 KiB.
 _MOST_WORDS = 16 * 1024
@@ -22,7 +22,7 @@ _MOST_WORDS = 16 * 1024
 class Publisher:
     """One device's way to be heard. Who found something out records it; who talks to Git sends it."""
 
-    def __init__(self, way: StatusBranch | ReportRef, journal: Journal, signer: Signer, heartbeat: float) -> None:
+    def __init__(self, way: StatusBranch | ReportRef, journal: Journal, signer: Signs, heartbeat: float) -> None:
         self._way, self._journal, self._signer, self._heartbeat = way, journal, signer, heartbeat
         # Both write the same file of the journal.
         self._lock = threading.Lock()

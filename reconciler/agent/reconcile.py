@@ -13,6 +13,7 @@ import reconciler
 from reconciler.agent.config import Config
 from reconciler.agent.converge import Converged, converge, look
 from reconciler.agent.engine import Engine
+from reconciler.agent.identity import Identity
 from reconciler.agent.image_signatures import ImageSignatures
 from reconciler.agent.journal import Journal
 from reconciler.agent.last_good import admitted, choose, chosen_state
@@ -81,10 +82,11 @@ class Reconciler:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         machine: Machine | None = None,
         signatures: ImageSignatures | None = None,
+        identity: Identity | None = None,
     ) -> None:
         self._config, self._source, self._mirror = config, source, mirror
         self._engine, self._journal, self._publisher, self._clock = engine, journal, publisher, clock
-        self._machine, self._signatures = machine or Machine(), signatures
+        self._machine, self._signatures, self._identity = machine or Machine(), signatures, identity
         self._engine_is = ""
 
     def reconcile(self) -> Result:
@@ -190,6 +192,8 @@ class Reconciler:
             files = self._mirror.files(trusted.commit, self._config.device)
             fleet = FleetFiles(files)
             rendering = fleet.render(self._config.device)
+            if self._identity is not None and rendering.device.identity:
+                self._identity.settle(rendering.device.identity)
             if self._signatures is not None and rendering.desired is not None:
                 images = (service.image for app in rendering.desired.apps for service in app.services)
                 known = self._signatures.known(admission.images, images, asks=asks)

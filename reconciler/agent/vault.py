@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from reconciler.model import ConfigFile
 
 
 class Vault:
-    """The keys that unseal, read anew each time, and the folder in memory for what they give."""
+    """The keys that unseal, read anew each time, and the folder in memory for what they give. Spare ones may lack."""
 
-    def __init__(self, folder: Path, *keys: Path) -> None:
-        self.folder, self._keys = folder, keys
+    def __init__(self, folder: Path, keys: Sequence[Path] = (), spare: Sequence[Path] = ()) -> None:
+        self.folder, self._keys, self._spare = folder, keys, spare
 
     def open(self, file: ConfigFile) -> ConfigFile:
         """The file with what was sealed, to be written into the folder. Raises SealRefused, PermissionDenied,
@@ -32,7 +33,7 @@ class Vault:
 
         where = f"secret {file.secret}"
         try:
-            keys = Keys.parse(*map(_read, self._keys))
+            keys = Keys.parse(*map(_read, (*self._keys, *(path for path in self._spare if path.exists()))))
             _, slash, pointer = file.secret.partition("/")
             return unseal_value(file.content, keys, pointer, where) if slash else unseal(file.content, keys)
         except SealRefused as error:

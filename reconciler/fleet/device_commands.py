@@ -12,6 +12,7 @@ from reconciler.fleet.enrolled import (
     APPROVED,
     REFUSED,
     REPLACES,
+    VOUCHED,
     Request,
     device_file,
     judge_requests,
@@ -37,7 +38,8 @@ _DESCRIPTION = """\
 A device asks to join with `reconciler enroll`, by a signed request on a ref of its own.
 
   fleet device list        who asks, with which key, on which machine
-  fleet device approve     write its file on a branch for review; compare the key with what the device says
+  fleet device approve     write its file on a branch for review; compare the key with what the device says, unless
+                           the key that the fleet knows vouches for it (`reconciler rotate-key`)
   fleet device deny        remove the request
   fleet device retire      the device stops all its apps; remove its file once its status says Retired
 """
@@ -66,8 +68,8 @@ def approve(options: argparse.Namespace) -> int:
     if request.state == APPROVED:
         print(f"{request.device} is in the fleet with this key already")
         return 0
-    if request.state == REPLACES:
-        if not options.replace_key:
+    if request.state in (REPLACES, VOUCHED):
+        if request.state == REPLACES and not options.replace_key:
             told = f"the fleet knows {request.device} by another key"
             raise ReconcilerError(told, where=path, advice="if it is the same device, say `--replace-key`")
         old, asked = files.device(request.device).identity, request.enrollment
@@ -147,7 +149,7 @@ def _request(desk: Desk, files: FleetFiles, options: argparse.Namespace) -> Requ
     (request,) = judge_requests(files, ENROLLMENTS.fetch(desk, wanted))
     if request.state == REFUSED:
         raise ReconcilerError(f"its request is refused: {request.why}", where=f"device {request.device}")
-    if options.fingerprint != request.fingerprint:
+    if options.fingerprint != request.fingerprint and (options.fingerprint or request.state != VOUCHED):
         told = f"its key is {request.fingerprint}"
         advice = "compare it with what `reconciler enroll` said on the device, and name it with `--fingerprint`"
         if options.fingerprint:

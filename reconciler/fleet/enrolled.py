@@ -7,13 +7,15 @@ from datetime import datetime
 
 from reconciler.errors import ManifestError, ReconcilerError
 from reconciler.manifests import FleetFiles, to_yaml
-from reconciler.model import MACHINE_FACTS, MAX_ENROLLMENT_BYTES, Enrollment, Machine
+from reconciler.model import MACHINE_FACTS, MAX_ENROLLMENT_BYTES, VOUCHER_NAMESPACE, Enrollment, Machine, vouched_for
 from reconciler.model.codec import from_json
 from reconciler.model.names import is_dns_label
 from reconciler.repository import FoundReport
-from signing import AllowedSigners, PublicKey, SignatureError, verify_commit
+from signing import AllowedSigners, PublicKey, SignatureError, verify_commit, verify_signature
 
 WAITS, REPLACES, APPROVED, REFUSED = "waits", "waits, with another key", "approved", "refused"
+# The key that the fleet knows says itself that the other one follows: nobody needs to compare it.
+VOUCHED = "waits, with its next key"
 _NOT_OF_A_VALUE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -57,17 +59,24 @@ def _believed(files: FleetFiles, name: str, found: FoundReport) -> Request:
     signed = verify_commit(found.raw_commit, signers)
     # As we write keys, whatever else stood there.
     asked = replace(asked, identity=key.line)
-    return Request(name, _state(files, name, key), asked, key.fingerprint, signed.commit.committed_at)
+    return Request(name, _state(files, asked, key), asked, key.fingerprint, signed.commit.committed_at)
 
 
-def _state(files: FleetFiles, name: str, key: PublicKey) -> str:
+def _state(files: FleetFiles, asked: Enrollment, key: PublicKey) -> str:
+    name = asked.device
     if name not in files.device_paths:
         return WAITS
     try:
         known = PublicKey.parse(files.device(name).identity)
     except (ManifestError, SignatureError):
         return REPLACES
-    return APPROVED if known == key else REPLACES
+    if known == key:
+        return APPROVED
+    try:
+        by = verify_signature(asked.voucher.encode(), vouched_for(name, asked.identity), VOUCHER_NAMESPACE)
+    except SignatureError:
+        return REPLACES
+    return VOUCHED if by == known else REPLACES
 
 
 def summary(machine: Machine) -> str:

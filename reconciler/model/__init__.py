@@ -2,7 +2,14 @@
 
 from reconciler.model.condition import Fact, ReportedCondition, carry_over
 from reconciler.model.desired import DEFAULT_NETWORK, SEALED, App, ConfigFile, DesiredState, Network, Pool, Volume
-from reconciler.model.enrollment import MACHINE_FACTS, MAX_ENROLLMENT_BYTES, Enrollment, Machine
+from reconciler.model.enrollment import (
+    MACHINE_FACTS,
+    MAX_ENROLLMENT_BYTES,
+    VOUCHER_NAMESPACE,
+    Enrollment,
+    Machine,
+    vouched_for,
+)
 from reconciler.model.observed import Container, Lock, ObservedNetwork, ObservedState, ObservedVolume
 from reconciler.model.place import Place
 from reconciler.model.report import MAX_REPORT_BYTES, AppReport, Report, Revisions, ServiceReport, Versions
@@ -35,6 +42,7 @@ __all__ = [
     "MAX_REPORT_BYTES",
     "OF_SERVICE",
     "SEALED",
+    "VOUCHER_NAMESPACE",
     "App",
     "AppReport",
     "Attachment",
@@ -73,4 +81,5 @@ __all__ = [
     "Versions",
     "Volume",
     "carry_over",
+    "vouched_for",
 ]

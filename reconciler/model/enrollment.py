@@ -35,3 +35,14 @@ class Enrollment:
     time: str
     machine: Machine = Machine()
     labels: Mapping[str, str] = field(default_factory=dict)
+    # Of a device that changes its key: an SSH signature by the one before, of `vouched_for`.
+    voucher: str = ""
+
+
+# What the signature of a voucher is for (PROTOCOL.sshsig, "namespace"); it is good for nothing else.
+VOUCHER_NAMESPACE = "device-key"
+
+
+def vouched_for(device: str, identity: str) -> bytes:
+    """What the key before signs: that this device will be known by that one."""
+    return f"device {device}\nkey {identity}\n".encode()

@@ -30,7 +30,7 @@ def memory() -> Iterator[Path]:
 @pytest.fixture
 def files(tmp_path: Path, memory: Path) -> ServiceFiles:
     (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
-    return ServiceFiles(tmp_path / "configs", Vault(memory, tmp_path / "identity"))
+    return ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"]))
 
 
 def sealed(value: bytes, recipient: str = IDENTITY.public.line, mode: int = 0o444) -> ConfigFile:
@@ -124,14 +124,14 @@ def test_a_secret_for_others_is_refused_with_its_name(files: ServiceFiles) -> No
 
 def test_secrets_are_never_written_to_a_disk(tmp_path: Path) -> None:
     (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
-    files = ServiceFiles(tmp_path / "configs", Vault(tmp_path / "secrets", tmp_path / "identity"))
+    files = ServiceFiles(tmp_path / "configs", Vault(tmp_path / "secrets", [tmp_path / "identity"]))
     with pytest.raises(SealRefused, match="SEAL_ON_DISK"):
         files.store(sealed(b"CANARY"))
     assert [one for one in tmp_path.rglob("*") if one.is_file() and b"CANARY" in one.read_bytes()] == []
 
 
 def test_a_key_that_is_not_there_is_told(tmp_path: Path, memory: Path) -> None:
-    files = ServiceFiles(tmp_path / "configs", Vault(memory, tmp_path / "identity"))
+    files = ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"]))
     with pytest.raises(ConfigError, match="identity: a key cannot be read"):
         files.store(sealed(b"CANARY"))
 
@@ -141,7 +141,7 @@ def test_a_key_that_may_not_be_read_is_told(tmp_path: Path, memory: Path) -> Non
     (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
     (tmp_path / "identity").chmod(0)
     with pytest.raises(PermissionDenied):
-        ServiceFiles(tmp_path / "configs", Vault(memory, tmp_path / "identity")).store(sealed(b"CANARY"))
+        ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"])).store(sealed(b"CANARY"))
 
 
 def test_one_value_of_a_file_of_sops(files: ServiceFiles) -> None:

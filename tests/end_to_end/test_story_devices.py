@@ -66,6 +66,20 @@ def test_a_machine_joins_by_itself_and_a_person_takes_it_in(story: Story) -> Non
     assert shown(story, machine)["phase"] == "Healthy"
     assert shown(story, machine)["report"]["machine"]["cpus"] == os.cpu_count()
 
+    # Its key changes: the one that the fleet knows vouches for the next, and nothing that runs is touched.
+    before = story.seen()
+    changed = json.loads(machine.reconciler("rotate-key", "-o", "json").stdout)
+    story.git("branch", "--quiet", "-D", f"enroll-{machine.name}")
+    fleet(story, "device", "approve", machine.name, "--key", str(story.ann.key))
+    story.ann.git("fetch", "--quiet", "origin")
+    story.ann.git("merge", "--quiet", "--no-ff", "--no-edit", "--gpg-sign", f"origin/enroll-{machine.name}")
+    story.ann.push()
+    assert machine.reconciler("once").returncode == 0
+    assert machine.identity == changed["identity"] != ""
+    fleet(story, "collect")
+    assert shown(story, machine)["phase"] == "Healthy", "its reports are signed by the new key, and believed"
+    assert story.seen() == before
+
 
 def test_a_device_reports_by_a_ref_of_its_own_and_nothing_piles_up(story: Story) -> None:
     report_by_ref(story)

@@ -12,9 +12,11 @@ from lab.git_server import GitServer
 from lab.operator import Operator
 from reconciler.agent.cli import main as reconciler
 from reconciler.manifests import FleetFiles
-from reconciler.model import Machine
+from reconciler.model import VOUCHER_NAMESPACE, Enrollment, Machine, vouched_for
+from reconciler.model.codec import to_plain
+from reconciler.repository import ENROLL_REFS, Author, OwnRef, Remote
 from reconciler.repository.desk import Desk
-from signing import AllowedSigners, Signer, load_signer, verify_commit, write_new_key
+from signing import AllowedSigners, Signer, load_signer, sign_commit, verify_commit, write_new_key
 
 REQUEST = "devices/press-9/enrollment.json"
 
@@ -320,3 +322,55 @@ def test_a_key_that_is_there_is_used(site: Site) -> None:
     site.etc.mkdir()
     write_new_key(site.etc / "identity", "press-9")
     assert site.enroll() == load_signer(site.etc / "identity").public.fingerprint
+
+
+def member(site: Site) -> str:
+    """The device is in the fleet, with the key that it has; its fingerprint."""
+    fingerprint = site.enroll()
+    line = load_signer(site.etc / "identity").public.line
+    site.desk.lay({"devices/press-9.yaml": device("press-9", f"identity: {line}")})
+    site.desk.owner.commit("press-9")
+    site.desk.owner.push()
+    return fingerprint
+
+
+def test_a_device_that_changes_its_key_is_vouched_for_by_the_one_before(site: Site) -> None:
+    before = member(site)
+    asked = site.reconciler("rotate-key", "-o", "json")
+    assert (asked.code, asked.err) == (0, "")
+    assert asked.json["fingerprint"] != before
+    (told,) = site.desk.fleet("device", "list", "-o", "json").json
+    assert (told["state"], told["fingerprint"]) == ("waits, with its next key", asked.json["fingerprint"])
+    # Nobody has to compare anything: the key that the fleet knows has said so.
+    assert site.desk.fleet("device", "approve", "press-9", "--fingerprint", "SHA256:another").code == 1
+    done = site.desk.fleet("device", "approve", "press-9")
+    assert (done.code, done.err) == (0, "")
+    assert asked.json["identity"] in site.file_of("enroll-press-9", "devices/press-9.yaml")
+    assert load_signer(site.etc / "identity").public.fingerprint == before, "it changes over when its file says so"
+    again = site.reconciler("rotate-key", "-o", "json")
+    assert again.json == asked.json, "asked twice, it is the same key"
+
+
+@pytest.mark.parametrize("harm", ["no voucher", "by a stranger", "for another device", "for another key", "garbage"])
+def test_nobody_else_vouches(harm: str, site: Site) -> None:
+    member(site)
+    known, stranger = load_signer(site.etc / "identity"), Signer.generate()
+    # Somebody who may push a request, and has made a key of its own.
+    following = Signer.generate()
+    line = following.public.line
+    voucher = {
+        "no voucher": b"",
+        "by a stranger": stranger.sign(vouched_for("press-9", line), VOUCHER_NAMESPACE),
+        "for another device": known.sign(vouched_for("press-8", line), VOUCHER_NAMESPACE),
+        "for another key": known.sign(vouched_for("press-9", stranger.public.line), VOUCHER_NAMESPACE),
+        "garbage": b"-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n",
+    }[harm]
+    asked = Enrollment("press-9", line, "2026-11-24T00:00:00Z", voucher=voucher.decode())
+    bare = site.desk.owner.home / "forger.git"
+    own = OwnRef(bare, Remote.parse(site.url))
+    content = json.dumps(to_plain(asked)).encode()
+    author = Author("press-9", "press-9@devices.invalid", 1_790_000_000)
+    own.put(f"{ENROLL_REFS}/press-9", {REQUEST: content}, "Mine", author, lambda raw: sign_commit(raw, following))
+    (told,) = site.desk.fleet("device", "list", "-o", "json").json
+    assert told["state"] == "waits, with another key"
+    assert site.desk.fleet("device", "approve", "press-9").code == 1
