@@ -57,6 +57,7 @@ def _running(app: App, service: Service) -> Container:
         limits=kept_limits(service.limits),
         restart=service.restart,
         restart_attempts=service.restart_attempts,
+        files=frozenset(mount.source for mount in service.mounts if mount.is_file and not mount.live),
         joined=frozenset(f"{app.name}/{name}" for name in service.lives_in),
     )
 
