@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from reconciler.errors import ManifestError
 from reconciler.fleet.status import DeviceStatus, judge_report
 from reconciler.manifests import Device, FleetFiles
 from reconciler.model import Report, Revision
 from reconciler.repository import FoundReport
+from signing import SignatureError, split_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,52 @@ class Heard:
 
 def heard(files: FleetFiles, found: Iterable[FoundReport]) -> Iterator[Heard]:
     """The reports that carry the signature of their device, as its file names it today; others are left out."""
-    devices: dict[str, Device | None] = {}
+    known = _Known(files)
     for one in found:
-        if one.device not in devices:
-            devices[one.device] = _device(files, one.device)
-        device = devices[one.device]
+        if (believed := known.judge(one)) is not None:
+            yield believed
+
+
+def heard_of(commit: str, files: FleetFiles, found: Iterable[FoundReport]) -> Iterator[Heard]:
+    """Of these, each that says that the commit runs, and the next one of its device that says something else.
+
+    By device and time. Only what may be such a report is verified: most of a long history is not.
+    """
+    known, running = _Known(files), frozenset[str]()
+    for one in sorted(found, key=lambda one: (one.device, _claimed_at(one))):
+        if one.device not in running and commit.encode() not in one.content:
+            continue
+        if (believed := known.judge(one)) is not None:
+            runs = believed.applied == commit
+            if runs or one.device in running:
+                yield believed
+            running = frozenset([one.device]) if runs else frozenset()
+
+
+def _claimed_at(found: FoundReport) -> datetime:
+    """When its commit says that it was signed, whoever signed it."""
+    try:
+        return split_commit(found.raw_commit).committed_at
+    except SignatureError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+class _Known:
+    """The devices whose reports can be believed, each looked up once."""
+
+    def __init__(self, files: FleetFiles) -> None:
+        self._files = files
+        self._devices: dict[str, Device | None] = {}
+
+    def judge(self, one: FoundReport) -> Heard | None:
+        """The report, if it is the device's own."""
+        if one.device not in self._devices:
+            self._devices[one.device] = _device(self._files, one.device)
+        device = self._devices[one.device]
         status = judge_report(device, one) if device is not None else DeviceStatus(one.device)
-        if status.report is not None and status.seen_at is not None and not status.flag:
-            yield Heard(one.device, status.report, status.seen_at, one.commit)
+        if status.report is None or status.seen_at is None or status.flag:
+            return None
+        return Heard(one.device, status.report, status.seen_at, one.commit)
 
 
 def _device(files: FleetFiles, name: str) -> Device | None:

@@ -14,7 +14,7 @@ from reconciler.fleet import status as reported
 from reconciler.fleet.blame import signers_of
 from reconciler.fleet.collect_command import read_refusals
 from reconciler.fleet.enrolled import summary
-from reconciler.fleet.history import Heard, heard, news, short
+from reconciler.fleet.history import Heard, heard, heard_of, news, short
 from reconciler.fleet.released import policies_of
 from reconciler.fleet.text import age, table
 from reconciler.fleet.why import reasons
@@ -66,6 +66,10 @@ class _Watch:
     def heard(self, device: str = "") -> list[Heard]:
         tip = self.reports()
         return list(heard(self.files, read_history(self.desk.git_dir, tip, device))) if tip else []
+
+    def heard_of(self, commit: str) -> list[Heard]:
+        tip = self.reports()
+        return list(heard_of(commit, self.files, read_history(self.desk.git_dir, tip))) if tip else []
 
 
 def get(options: argparse.Namespace) -> int:
@@ -171,7 +175,7 @@ def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
 def _of_commit(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
     commit = watch.desk.resolve(options.commit)
     ran: list[Mapping[str, str]] = []
-    for stay in trail.stays(watch.heard(), commit):
+    for stay in trail.stays(watch.heard_of(commit), commit):
         until = f"until {stay.until:%Y-%m-%dT%H:%M:%SZ}" if stay.until else "still"
         went = f"{' -> '.join(stay.phases)}"
         began = f"{stay.first.signed_at:%Y-%m-%dT%H:%M:%SZ}"
