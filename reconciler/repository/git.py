@@ -68,6 +68,10 @@ _ENVIRONMENT = {
 }
 
 
+# As in `12:30:01.123456 http.c:845  <= Recv header: ...`.
+_TRACED = re.compile(r"\d\d:\d\d:\d\d\.\d{6} \S+:\d+ ")
+
+
 class TooMuchTold(GitError):
     """git had more to say than anybody wants to hear."""
 
@@ -187,8 +191,9 @@ def went_elsewhere(told: str, ref: str) -> str:
 
 
 def complaint(err: bytes) -> str:
-    """The line in which git says why, without control characters."""
-    lines = [line.replace("\t", " ").strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
+    """The line in which git says why, without control characters; never one of what it was asked to trace."""
+    said = (line.replace("\t", " ").strip() for line in err.decode("utf-8", "replace").splitlines())
+    lines = [line for line in said if line and not _TRACED.match(line)]
     # Over SSH git only says that it could not read; ssh says why.
     of_ssh = [line for line in lines if _SSH_SAYS.search(line)]
     of_git = [line for line in lines if line.startswith(("fatal:", "error:", "!"))]

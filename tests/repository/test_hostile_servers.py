@@ -105,3 +105,9 @@ def test_a_server_that_asks_for_rest_is_understood(case: str, tmp_path: Path) ->
 def test_a_date_to_come_is_so_many_seconds() -> None:
     told = b"<= Recv header: HTTP/2 503\n<= Recv header: retry-after: Wed, 21 Oct 2026 07:28:00 GMT\n"
     assert busy_seconds(told, datetime(2026, 10, 21, 7, 27, tzinfo=UTC)) == 60
+
+
+def test_what_git_traces_is_no_reason_and_is_never_told() -> None:
+    traced = b"12:30:01.123456 http.c:845              => Send header: Authorization: Basic c2VjcmV0\n"
+    assert git.complaint(traced + b"fatal: unable to access\n" + traced) == "unable to access"
+    assert git.complaint(traced) == "no reason"
