@@ -19,7 +19,7 @@ from reconciler.agent.checked import Checked, Skipped, Warned
 from reconciler.agent.config import load_config
 from reconciler.agent.disk import complaint, free_bytes, free_inodes, is_volatile
 from reconciler.agent.files import write_atomically
-from reconciler.agent.identity import Identity
+from reconciler.agent.identity import load_key
 from reconciler.agent.source import known_signers
 from reconciler.agent.trust_settings import RELEASE, TAG
 from reconciler.errors import ConfigError, EngineError, ManifestError, ReconcilerError, StateError, StateInUse
@@ -48,7 +48,7 @@ def settings(at: Checked) -> str:
 
 
 def identity(at: Checked) -> str:
-    return Identity(at.config.identity).public.fingerprint
+    return load_key(at.config.identity).public.fingerprint
 
 
 def allowed_signers(at: Checked) -> str:
@@ -126,7 +126,7 @@ def status_branch(at: Checked) -> str:
 
 
 def device_file(at: Checked) -> str:
-    mine = Identity(at.config.identity).public
+    mine = load_key(at.config.identity).public
     device = at.fleet.device(at.config.device)
     if not device.identity:
         raise Warned(f"the device's file has no identity: nobody believes its reports; put in: {mine.line}")

@@ -23,7 +23,7 @@ class Identity:
         if not path.exists() and next_key(path).exists():
             # The power failed between the two renames.
             _promote(path)
-        self._signer = _load(path)
+        self._signer = load_key(path)
 
     @property
     def public(self) -> PublicKey:
@@ -39,7 +39,7 @@ class Identity:
         if not waiting.exists():
             return
         try:
-            following = _load(waiting)
+            following = load_key(waiting)
             if PublicKey.parse(known) != following.public:
                 return
         except (ConfigError, PermissionDenied, SignatureError) as error:
@@ -73,7 +73,8 @@ def _promote(path: Path) -> None:
     next_key(path).replace(path)
 
 
-def _load(path: Path) -> Signer:
+def load_key(path: Path) -> Signer:
+    """The key at a path, and nothing else done. Raises ConfigError or PermissionDenied."""
     if path.exists() and not os.access(path, os.R_OK):
         raise PermissionDenied("this device's key may not be read", where=str(path), advice="run as root")
     try:

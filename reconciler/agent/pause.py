@@ -38,11 +38,10 @@ def add_pause(commands: "argparse._SubParsersAction[Parser]") -> None:
 def pause(options: argparse.Namespace) -> int:
     """Write it down, and have the service hear of it."""
     journal = Journal(load_config(options.config).state)
-    now = time.time()
-    why = " ".join(options.why.split())[:_MOST_TEXT]
-    journal.write_pause(Pause(now, now + options.seconds, why))
+    until = time.time() + options.seconds
+    journal.write_pause(Pause(until, " ".join(options.why.split())[:_MOST_TEXT]))
     _tell(journal)
-    print(f"paused until {rfc3339(now + options.seconds)}; `reconciler resume` ends it")
+    print(f"paused until {rfc3339(until)}; `reconciler resume` ends it")
     return 0
 
 

@@ -120,9 +120,8 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Somebody's word that nothing of the device is changed: from when until when, in seconds since 1970, and why."""
+    """Somebody's word that nothing of the device is changed: until when, in seconds since 1970, and why."""
 
-    since: float
     until: float
     why: str = ""
 

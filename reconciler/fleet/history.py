@@ -40,15 +40,15 @@ def heard_of(commit: str, files: FleetFiles, found: Iterable[FoundReport]) -> It
 
     By device and time. Only what may be such a report is verified: most of a long history is not.
     """
-    known, running = _Known(files), frozenset[str]()
+    known, running = _Known(files), ""
     for one in sorted(found, key=lambda one: (one.device, _claimed_at(one))):
-        if one.device not in running and commit.encode() not in one.content:
+        if one.device != running and commit.encode() not in one.content:
             continue
         if (believed := known.judge(one)) is not None:
             runs = believed.applied == commit
-            if runs or one.device in running:
+            if runs or one.device == running:
                 yield believed
-            running = frozenset([one.device]) if runs else frozenset()
+            running = one.device if runs else ""
 
 
 def _claimed_at(found: FoundReport) -> datetime:

@@ -1,5 +1,6 @@
 """`reconciler pause`: nothing of the device is changed, all of it is seen and told, and it ends by itself."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
 
 def pause(rig: Rig, minutes: float, why: str = "") -> None:
     now = rig.now.timestamp()
-    Journal(rig.folder / "state").write_pause(Pause(now, now + 60 * minutes, why))
+    Journal(rig.folder / "state").write_pause(Pause(now + 60 * minutes, why))
 
 
 def reconcile(rig: Rig) -> Report:
@@ -75,7 +76,7 @@ def test_a_pause_survives_a_power_cut(rig: Rig) -> None:
 def test_a_pause_that_is_too_long_or_over_does_not_hold(until: float, rig: Rig) -> None:
     """As after a clock that was years ahead when somebody paused."""
     now = rig.now.timestamp()
-    Journal(rig.folder / "state").write_pause(Pause(now, now + until))
+    Journal(rig.folder / "state").write_pause(Pause(now + until))
     assert reconcile(rig).phase == "Healthy"
 
 
@@ -96,7 +97,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.startswith("paused until ")
     held = Journal(tmp_path / "state")._load("pause.json", Pause)
     assert held is not None
-    assert held.until - held.since == 1800
+    assert 1790 < held.until - time.time() <= 1800
     assert held.why == "a b"
     assert main(["resume", *at]) == 0
     assert main(["resume", *at]) == 0

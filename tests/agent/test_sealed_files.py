@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,29 @@ def test_secrets_are_never_written_to_a_disk(tmp_path: Path) -> None:
     with pytest.raises(SealRefused, match="SEAL_ON_DISK"):
         files.store(sealed(b"CANARY"))
     assert [one for one in tmp_path.rglob("*") if one.is_file() and b"CANARY" in one.read_bytes()] == []
+
+
+@pytest.mark.parametrize("kind", ["ecdsa", "torn", "gone"])
+def test_a_spare_key_that_cannot_unseal_keeps_no_other_from_it(kind: str, tmp_path: Path, memory: Path) -> None:
+    (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
+    spare = tmp_path / "identity.old"
+    if kind == "ecdsa":
+        subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", spare], check=True)
+    elif kind == "torn":
+        spare.write_bytes(b"-----BEGIN")
+    files = ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"], [spare]))
+    file = sealed(b"CANARY")
+    files.store(file)
+    assert files.path(mount(file)).read_bytes() == b"CANARY"
+
+
+def test_what_is_sealed_for_the_key_before_is_unsealed_by_it(tmp_path: Path, memory: Path) -> None:
+    (tmp_path / "identity").write_bytes(Signer.generate().private_bytes())
+    (tmp_path / "identity.old").write_bytes(IDENTITY.private_bytes())
+    files = ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"], [tmp_path / "identity.old"]))
+    file = sealed(b"CANARY")
+    files.store(file)
+    assert files.path(mount(file)).read_bytes() == b"CANARY"
 
 
 def test_a_key_that_is_not_there_is_told(tmp_path: Path, memory: Path) -> None:
