@@ -13,20 +13,36 @@ MAY_IMPORT = {
     "signing": set(),
     "reconciler.errors": set(),
     "reconciler.model": {"reconciler.errors"},
-    "reconciler.manifests": {"reconciler.errors", "reconciler.model"},
+    "reconciler.reading": {"reconciler.errors", "reconciler.model"},
+    "reconciler.admission": {"reconciler.errors", "reconciler.model"},
+    "reconciler.manifests": {
+        "reconciler.admission",
+        "reconciler.errors",
+        "reconciler.model",
+        "reconciler.reading",
+    },
     "reconciler.planning": {"reconciler.errors", "reconciler.model"},
-    "reconciler.repository": {"reconciler.errors", "reconciler.model", "reconciler.manifests"},
+    "reconciler.repository": {"reconciler.errors", "reconciler.model"},
     "reconciler.terminal": {"reconciler.errors", "reconciler.model"},
-    "reconciler.sealing": {"reconciler.errors", "reconciler.manifests"},
+    "reconciler.sealing": {"reconciler.errors", "reconciler.manifests", "reconciler.reading"},
     # Both faces must judge releases and policies by the very same look at Git.
-    "reconciler.documents": {"reconciler.errors", "reconciler.manifests", "reconciler.repository", "signing"},
+    "reconciler.documents": {
+        "reconciler.errors",
+        "reconciler.manifests",
+        "reconciler.model",
+        "reconciler.reading",
+        "reconciler.repository",
+        "signing",
+    },
     "reconciler.agent": {
         "reconciler",
+        "reconciler.admission",
         "reconciler.documents",
         "reconciler.errors",
         "reconciler.model",
         "reconciler.manifests",
         "reconciler.planning",
+        "reconciler.reading",
         "reconciler.repository",
         "reconciler.sealing",
         "reconciler.terminal",
@@ -34,11 +50,13 @@ MAY_IMPORT = {
     },
     "reconciler.fleet": {
         "reconciler",
+        "reconciler.admission",
         "reconciler.documents",
         "reconciler.errors",
         "reconciler.model",
         "reconciler.manifests",
         "reconciler.planning",
+        "reconciler.reading",
         "reconciler.repository",
         "reconciler.sealing",
         "reconciler.terminal",
@@ -54,13 +72,13 @@ DOORS = {
     "requests": ("reconciler.agent.docker_engine",),
     "git": ("reconciler.repository.desk",),
     "pyrage": ("reconciler.sealing.age",),
-    "yaml": ("reconciler.manifests.parse",),
+    "yaml": ("reconciler.reading.parse",),
     "jsonpatch": ("reconciler.manifests.merge",),
     "jsonpointer": ("reconciler.manifests.merge",),
 }
 
 # Rooms that decide and never act: no clock, no disk, no network, no process, no log.
-PURE = ("reconciler.model", "reconciler.manifests", "reconciler.planning")
+PURE = ("reconciler.model", "reconciler.reading", "reconciler.admission", "reconciler.manifests", "reconciler.planning")
 IMPURE_MODULES = set("os time random socket subprocess tempfile shutil logging pathlib threading".split())
 
 # What only exists when an extra is installed; a device has none.

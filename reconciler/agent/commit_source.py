@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from reconciler.admission import Admission
 from reconciler.agent.journal import Journal
 from reconciler.agent.remembered import Trusted
 from reconciler.agent.source import (
@@ -22,7 +23,6 @@ from reconciler.agent.source import (
 from reconciler.agent.trust_settings import REPOSITORY, TrustSettings
 from reconciler.documents import CommitHistory, RolesHistory, branch_of
 from reconciler.errors import GitError, RemoteUnavailable, StateError, Untrusted
-from reconciler.manifests import Admission
 from reconciler.model import Fact, Revision
 from reconciler.repository import BundleRefused, Mirror, ObjectTooBig
 from signing import Admitted, ChainError, ForgeKeys, OneIsEnough, Rules, SignatureError, follow_chain

@@ -4,23 +4,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.admission import CAPABILITIES, EVERYTHING, is_grant
 from reconciler.agent.settings import duration, path_beside, section, word
 from reconciler.agent.trust_settings import TRUST_KEYS, TrustSettings, trust_settings
 from reconciler.errors import ConfigError, ManifestError, PermissionDenied
-from reconciler.manifests import (
-    CAPABILITIES,
-    EVERYTHING,
-    Node,
-    Problems,
-    check_keys,
-    is_grant,
-    listed,
-    mapping,
-    parse,
-    size_in_bytes,
-    text,
-)
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
+from reconciler.reading import Node, Problems, check_keys, listed, mapping, parse, size_in_bytes, text
 from reconciler.repository import Remote, check_branch, is_ssh
 
 DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
@@ -70,7 +59,7 @@ class Config:
     interval: float
     engine: str
     state: Path
-    # What apps may ask of the device, as texts of manifests/admission.py.
+    # What apps may ask of the device, as texts of admission/needs.py.
     allow: frozenset[str] = frozenset()
     # Bytes of the disk of the images that pulls leave free.
     keep_free: int = KEEP_FREE

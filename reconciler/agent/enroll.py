@@ -12,9 +12,9 @@ from reconciler.agent.files import failing_clearly, write_atomically
 from reconciler.agent.identity import Identity, next_key
 from reconciler.agent.machine import look_at_machine
 from reconciler.errors import ConfigError, ReconcilerError
-from reconciler.manifests import to_yaml
 from reconciler.model import VOUCHER_NAMESPACE, Enrollment, vouched_for
 from reconciler.model.codec import to_plain
+from reconciler.reading import to_yaml
 from reconciler.repository import ENROLL_REFS, Author, OwnRef, enrollment_path
 from reconciler.terminal import Parser, key_and_value
 from signing import SignatureError, sign_commit, write_new_key

@@ -6,10 +6,10 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from reconciler.admission import ImageRule, ImageRules
 from reconciler.agent.journal import Journal
 from reconciler.agent.remembered import Signed
 from reconciler.errors import ReconcilerError, StateError
-from reconciler.manifests import ImageRule, ImageRules
 from reconciler.model.image import repository_of
 from signing import ImageKey, ImageSignature, SignatureError
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import reconciler
+from reconciler.admission import Admission, is_admitted
 from reconciler.agent.config import Config
 from reconciler.agent.converge import Converged, converge, look
 from reconciler.agent.engine import Engine
@@ -32,7 +33,7 @@ from reconciler.errors import (
     ServiceFailed,
     StateError,
 )
-from reconciler.manifests import Admission, FleetFiles, is_admitted
+from reconciler.manifests import FleetFiles
 from reconciler.model import DesiredState, Fact, Machine, Report, Revision, Versions
 from reconciler.planning import EmptyDesiredState, Plan, make_plan
 from reconciler.repository import Mirror

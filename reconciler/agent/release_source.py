@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import reconciler
+from reconciler.admission import Admission, PolicyGrant
 from reconciler.agent.journal import Journal
 from reconciler.agent.remembered import Noted, ReleaseTrust, Trusted
 from reconciler.agent.source import ANYBODY, Obtained, Source, image_rules, told_of
 from reconciler.documents import Contents, branch_of
 from reconciler.errors import Untrusted
-from reconciler.manifests import Admission, PolicyGrant
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror
 from signing import SignatureError

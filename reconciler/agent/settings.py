@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.manifests import Node, Problems, check_keys, mapping, seconds, text
+from reconciler.reading import Node, Problems, check_keys, mapping, seconds, text
 
 
 def section(node: Node, key: str, allowed: tuple[str, ...], problems: Problems) -> Node:

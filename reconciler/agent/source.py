@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from reconciler.admission import Admission, ImageRule, ImageRules
 from reconciler.agent.config import Config
 from reconciler.agent.journal import Journal
 from reconciler.agent.remembered import Trusted
 from reconciler.agent.trust_settings import RELEASE, REPOSITORY, TrustSettings
 from reconciler.documents import RolesHistory
 from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, StateLost, Untrusted
-from reconciler.manifests import Admission, ImageRule, ImageRules
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror, Store
 from signing import AllowedSigners, SignatureError, UnableToCheck, parse_revoked

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.agent.settings import path_beside, word
-from reconciler.manifests import Node, Problems
+from reconciler.reading import Node, Problems
 from reconciler.repository import check_branch
 from signing.documents import DEFAULT_BRANCH, NAME, SHA256
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from reconciler.errors import ManifestError, Problem, ReconcilerError
-from reconciler.manifests import POLICY_FILE, Node, Plain, Tree, max_age_seconds, plain, read_policy
+from reconciler.manifests import POLICY_FILE, max_age_seconds, read_policy
+from reconciler.model.tree import Tree
+from reconciler.reading import Node, Plain, plain
 from signing import SignatureError
 from signing.documents import POLICY_FOLDER, Policy, PolicyFiles, moment_text, write_document
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.manifests import Explanation, Setting, Tree
+from reconciler.manifests import Explanation, Setting
+from reconciler.model.tree import Tree
 from reconciler.repository.blame import Blames
 from signing import AllowedSigners, SignatureError, split_commit, verify_commit
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.fleet.status import DeviceStatus, judge_one
-from reconciler.manifests import FleetFiles, Tree
+from reconciler.manifests import FleetFiles
 from reconciler.model.codec import canonical, from_json
+from reconciler.model.tree import Tree
 from reconciler.repository import FoundReport, commit_path, report_path
 from reconciler.terminal import printable
 

@@ -9,8 +9,9 @@ from reconciler.fleet.start import start_fleet
 from reconciler.fleet.text import count
 from reconciler.fleet.validate import Finding
 from reconciler.fleet.validate import validate as find_problems
-from reconciler.manifests import FleetFiles, to_compose, to_yaml
+from reconciler.manifests import FleetFiles, to_compose
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
+from reconciler.reading import to_yaml
 from reconciler.repository.desk import Desk
 from reconciler.terminal import complain
 

@@ -22,9 +22,10 @@ from reconciler.fleet.enrolled import (
 )
 from reconciler.fleet.signing_key import signing_key
 from reconciler.fleet.text import age, table
-from reconciler.manifests import FleetFiles, Tree
+from reconciler.manifests import FleetFiles
 from reconciler.model import MACHINE_FACTS
 from reconciler.model.codec import to_plain
+from reconciler.model.tree import Tree
 from reconciler.repository import write_files
 from reconciler.repository.desk import Desk
 from reconciler.repository.report_refs import ENROLLMENTS

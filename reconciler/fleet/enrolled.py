@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.errors import ManifestError, ReconcilerError
-from reconciler.manifests import FleetFiles, to_yaml
+from reconciler.manifests import FleetFiles
 from reconciler.model import MACHINE_FACTS, MAX_ENROLLMENT_BYTES, VOUCHER_NAMESPACE, Enrollment, Machine, vouched_for
 from reconciler.model.codec import from_json
 from reconciler.model.names import is_dns_label
+from reconciler.reading import to_yaml
 from reconciler.repository import FoundReport
 from signing import AllowedSigners, PublicKey, SignatureError, verify_commit, verify_signature
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 
 from reconciler.errors import ManifestError, Problem
-from reconciler.manifests import Comparison, Move, Moves, Pair, Reason, Rendering, Tree
+from reconciler.manifests import Comparison, Move, Moves, Pair, Reason, Rendering
 from reconciler.model import App, DesiredState, Service
+from reconciler.model.tree import Tree
 from reconciler.planning import EmptyDesiredState, Plan, as_if_applied, asked_of_others, make_plan
 
 # Enough for the devices that run the same; values of a device's own would fill the memory.

@@ -18,7 +18,7 @@ from reconciler.fleet.released import (
 )
 from reconciler.fleet.signing_key import signing_key
 from reconciler.fleet.validate import validate
-from reconciler.manifests import Tree
+from reconciler.model.tree import Tree
 from reconciler.terminal import printable
 from signing import SignatureError
 from signing.documents import (

@@ -11,7 +11,8 @@ from pathlib import Path
 from reconciler.errors import ConfigError, ReconcilerError, SealRefused
 from reconciler.fleet.secrets import OPERATORS, RECIPIENTS, Secret, secrets_of
 from reconciler.fleet.text import count, table
-from reconciler.manifests import MAX_CONFIG_BYTES, Tree, is_secret_name, path_of
+from reconciler.manifests import MAX_CONFIG_BYTES, is_secret_name, path_of
+from reconciler.model.tree import Tree
 from reconciler.repository.desk import Desk
 from reconciler.sealing import Keys, seal, unseal
 from reconciler.terminal import Parser, complain

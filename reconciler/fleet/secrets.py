@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.errors import ManifestError, Problem, ProblemKind
-from reconciler.manifests import AGE_STARTS, SECRETS, FleetFiles, Tree, files_under, parse, path_of
+from reconciler.manifests import AGE_STARTS, FleetFiles, path_of
+from reconciler.model.tree import SECRETS, Tree, files_under
+from reconciler.reading import parse
 from reconciler.sealing import seals_for
 
 # Nobody's device: no name of one begins so. Operators who may seal anew without knowing the value can open it.

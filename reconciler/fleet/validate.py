@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from reconciler.documents import compile_policy
 from reconciler.errors import ManifestError, Problem, ProblemKind, ReconcilerError
 from reconciler.fleet.secrets import findings
-from reconciler.manifests import POLICY_FILE, Device, FleetFiles, Tree, check_documents
+from reconciler.manifests import POLICY_FILE, Device, FleetFiles, check_documents
+from reconciler.model.tree import Tree
 from signing import PublicKey, SignatureError
 
 

@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from reconciler.errors import ManifestError, Problem, ProblemKind
-from reconciler.manifests.fields import scalar_text
+from reconciler.manifests.documents import manifests_under
 from reconciler.manifests.kinds import APP_NAME, KEY_OF_LABEL, NAME, SELECTOR, SERVICE_NAME, document
-from reconciler.manifests.node import Node
-from reconciler.manifests.parse import parse
 from reconciler.manifests.policy import check_policy
-from reconciler.manifests.problems import Problems
 from reconciler.manifests.shape import Choice, Demand, Either, Field, Fields, ListOf, Text, Whole, check
-from reconciler.manifests.tree import Tree, manifests_under
+from reconciler.model.tree import Tree
+from reconciler.reading import Node, Problems, parse, scalar_text
 
 _PERCENT = Text(r"(100|[1-9]?[0-9])%", noun="percentage", advice="write a percentage such as `95%`")
 _COUNT = Either((Whole(1, 1_000_000), _PERCENT), "a number of devices, or a percentage such as `10%`")

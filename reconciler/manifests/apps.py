@@ -19,10 +19,9 @@ from reconciler.manifests.explain import Stage
 from reconciler.manifests.interpolate import nodes_with_variables
 from reconciler.manifests.mentions import Mentions, mentions_of
 from reconciler.manifests.merge import PatchFailed, apply_checked, apply_merge
-from reconciler.manifests.node import Node, plain
-from reconciler.manifests.problems import Problems
-from reconciler.manifests.tree import Tree, inside
 from reconciler.model import App, Place, Service
+from reconciler.model.tree import Tree, inside
+from reconciler.reading import Node, Problems, plain
 
 # Each remembered app holds some 20 KiB; a fleet of 10,000 devices with values of their own must not hold them all.
 MAX_REMEMBERED = 1_000

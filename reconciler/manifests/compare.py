@@ -14,12 +14,11 @@ from reconciler.manifests.compose.variables import DEVICE_VARIABLE
 from reconciler.manifests.documents import Patch
 from reconciler.manifests.explain import setters_of
 from reconciler.manifests.mentions import Mention
-from reconciler.manifests.node import plain
-from reconciler.manifests.problems import Problems
 from reconciler.manifests.reasons import Reason, arrival, departure, reasons_of, side_of
 from reconciler.manifests.render import FleetFiles, Readings, Rendering, Wanted
-from reconciler.manifests.tree import SECRETS, Tree, files_under
 from reconciler.model import App
+from reconciler.model.tree import SECRETS, Tree, files_under
+from reconciler.reading import Problems, plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.errors import ManifestError, Problem
-from reconciler.manifests.fields import scalar_text
 from reconciler.manifests.kinds import DEVICE, FLEET, LAYER
 from reconciler.manifests.merge import PatchFailed, check_patch, merged_pointers, written_pointers
-from reconciler.manifests.node import Node
-from reconciler.manifests.parse import parse
-from reconciler.manifests.problems import Problems
 from reconciler.manifests.selector import Selector, read_selector
 from reconciler.manifests.shape import check
 from reconciler.model import Place
+from reconciler.model.tree import Tree, files_under
+from reconciler.reading import Node, Problems, parse, scalar_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +193,14 @@ def _writes(service: str, body: Node, is_merge: bool) -> Iterator[tuple[str, Pla
     prefix = f"/services/{service}" if service else ""
     for pointer, node in merged_pointers(body) if is_merge else written_pointers(body):
         yield prefix + pointer, node.place
+
+
+def manifests_under(tree: Tree, folder: str, problems: Problems) -> list[str]:
+    """The documents below a folder, in byte order. Problems: other files than the few that every folder may have."""
+    found = []
+    for path in files_under(tree, folder):
+        if path.endswith(".yaml"):
+            found.append(path)
+        elif path.rpartition("/")[2] not in ("README.md", ".gitkeep"):
+            problems.add(path, "not a `.yaml` file", "rename it, or move it out of this folder")
+    return found

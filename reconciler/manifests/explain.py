@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from reconciler.manifests.documents import Source
 from reconciler.manifests.interpolate import used_names
 from reconciler.manifests.merge import pointer_parts
-from reconciler.manifests.node import Node, excerpt, walk
 from reconciler.model import Place
+from reconciler.reading import Node, excerpt, walk
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from reconciler.manifests.node import Node
-from reconciler.manifests.problems import Problems
+from reconciler.reading import Node, Problems
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MENTIONED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")

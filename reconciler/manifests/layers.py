@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from reconciler.errors import ManifestError
 from reconciler.manifests.compose.variables import DEVICE_VARIABLE
 from reconciler.manifests.documents import Device, Layer, Patch, Source
-from reconciler.manifests.fields import scalar_text
-from reconciler.manifests.node import Node
-from reconciler.manifests.problems import Problems
 from reconciler.manifests.writers import Writers
 from reconciler.model import Place
+from reconciler.reading import Node, Problems, scalar_text
 
 
 class LayerIndex:

@@ -8,12 +8,11 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.manifests.fields import scalar_text
 from reconciler.manifests.interpolate import InterpolationError, substitute
-from reconciler.manifests.node import Node
-from reconciler.manifests.tree import Tree, inside
 from reconciler.model import DEFAULT_NETWORK
 from reconciler.model.image import listed_name
+from reconciler.model.tree import Tree, inside
+from reconciler.reading import Node, scalar_text
 
 _CONTENTS = ("file", "content")
 

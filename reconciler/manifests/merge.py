@@ -10,7 +10,7 @@ from typing import Any
 import jsonpatch
 from jsonpointer import JsonPointer, JsonPointerException
 
-from reconciler.manifests.node import MAX_DEPTH, Node, depth, plain, size
+from reconciler.reading import MAX_DEPTH, Node, depth, plain, size
 
 # A patch of one layer that copies a value 40 times into itself would double it 40 times.
 MAX_OPERATIONS = 1_000

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from reconciler.errors import ManifestError
-from reconciler.manifests.node import Node
-from reconciler.manifests.parse import parse
 from reconciler.manifests.render import Wanted
-from reconciler.manifests.tree import Tree
 from reconciler.model import Place
+from reconciler.model.tree import Tree
+from reconciler.reading import Node, parse
 
 
 @dataclass(frozen=True, slots=True)

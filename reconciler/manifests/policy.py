@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 
+from reconciler.admission import CAPABILITIES, EVERYTHING, is_grant
 from reconciler.errors import ManifestError
-from reconciler.manifests.admission import CAPABILITIES, EVERYTHING, is_grant
-from reconciler.manifests.fields import scalar_text, seconds
 from reconciler.manifests.kinds import APP_NAME, NAME, SERVICE_NAME, document
-from reconciler.manifests.node import Node
-from reconciler.manifests.parse import parse
-from reconciler.manifests.problems import Problems
 from reconciler.manifests.shape import Field, Fields, ListOf, MapOf, Text, Truth, Whole, check
-from reconciler.manifests.tree import Tree
+from reconciler.model.tree import Tree
+from reconciler.reading import Node, Problems, parse, scalar_text, seconds
 
 POLICY_FILE = "trust/policy.yaml"
 _ROLES_ALWAYS = ("root", "release")

@@ -8,11 +8,10 @@ from reconciler.manifests.documents import Patch
 from reconciler.manifests.explain import node_at, setters_of
 from reconciler.manifests.interpolate import InterpolationError, used_names
 from reconciler.manifests.merge import written_pointers
-from reconciler.manifests.node import Node, excerpt, plain, walk
-from reconciler.manifests.problems import Problems
 from reconciler.manifests.render import FleetFiles, Wanted
-from reconciler.manifests.tree import Tree, inside
 from reconciler.model import App, Place
+from reconciler.model.tree import Tree, inside
+from reconciler.reading import Node, Problems, excerpt, plain, walk
 
 
 @dataclass(frozen=True, slots=True)

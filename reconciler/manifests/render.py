@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
+from reconciler.admission import Admission, RealPath, refusals
 from reconciler.errors import ManifestError, Problem, UnknownDevice
-from reconciler.manifests.admission import Admission, RealPath, refusals
 from reconciler.manifests.apps import Apps, remember
 from reconciler.manifests.compose.variables import DEVICE_VARIABLE
 from reconciler.manifests.documents import (
@@ -21,17 +21,16 @@ from reconciler.manifests.documents import (
     Patch,
     Source,
     in_its_tier,
+    manifests_under,
     parse_device,
     parse_fleet,
     read_layer,
 )
 from reconciler.manifests.explain import Explanation, explain
 from reconciler.manifests.layers import LayerIndex, apps_of, patches_of, sources_of, variables_of
-from reconciler.manifests.node import Node
-from reconciler.manifests.parse import parse
-from reconciler.manifests.problems import Problems
-from reconciler.manifests.tree import Tree, manifests_under
 from reconciler.model import App, DesiredState, Place, Service
+from reconciler.model.tree import Tree
+from reconciler.reading import Node, Problems, parse
 
 Document = TypeVar("Document")
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.manifests.fields import scalar_text
 from reconciler.manifests.kinds import SELECTOR
-from reconciler.manifests.node import Node
 from reconciler.manifests.shape import has_shape
+from reconciler.reading import Node, scalar_text
 
 
 @dataclass(frozen=True, slots=True)

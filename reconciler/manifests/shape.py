@@ -8,9 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reconciler.manifests.fields import check_keys, is_scalar, scalar_text
-from reconciler.manifests.node import Node, excerpt
-from reconciler.manifests.problems import Problems
+from reconciler.reading import Node, Problems, check_keys, excerpt, is_scalar, scalar_text
 
 
 @dataclass(frozen=True, slots=True)

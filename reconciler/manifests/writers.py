@@ -7,8 +7,8 @@ Nobody should have to know the order of their names. A place above or below is t
 from collections.abc import Iterable, Iterator
 
 from reconciler.manifests.documents import Patch
-from reconciler.manifests.problems import Problems
 from reconciler.model import Place
+from reconciler.reading import Problems
 
 _ADVICE = "two layers of one tier must not both write it: move one to another tier"
 

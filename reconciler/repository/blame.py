@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.manifests import Tree
+from reconciler.model.tree import Tree
 from reconciler.repository.git import Git
 from reconciler.repository.objects import check_path, read_objects
 

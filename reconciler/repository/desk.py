@@ -11,7 +11,7 @@ from typing import NamedTuple
 import git
 
 from reconciler.errors import GitError, PushRejected, RemoteUnavailable, UnknownRevision
-from reconciler.manifests import Tree
+from reconciler.model.tree import Tree
 from reconciler.repository.blame import Blames
 from reconciler.repository.commits import Author
 from reconciler.repository.git import MAX_MEMORY, Git, complaint, went_elsewhere

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
-from reconciler.manifests import Tree, is_needed_by
 from reconciler.model import Revision
+from reconciler.model.tree import Tree, is_needed_by
 from reconciler.repository.bundle import check_header, fetch_bundle
 from reconciler.repository.busy import TRACE, busy_seconds
 from reconciler.repository.git import Git, complaint, init_bare, set_aside, sweep

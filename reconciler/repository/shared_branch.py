@@ -6,7 +6,7 @@ Because no file of it changes its content, what two people added at once is join
 from contextlib import suppress
 
 from reconciler.errors import GitError, PushRejected, RemoteUnavailable, UnknownRevision
-from reconciler.manifests import Tree
+from reconciler.model.tree import Tree
 from reconciler.repository.commits import commit_files
 from reconciler.repository.desk import Desk
 from reconciler.repository.git import Git

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.errors import GitError
-from reconciler.manifests import Tree
+from reconciler.model.tree import Tree
 from reconciler.repository.git import Git
 from reconciler.repository.objects import (
     MAX_FILE_BYTES,

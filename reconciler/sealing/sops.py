@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from reconciler.errors import SealRefused
-from reconciler.manifests import Node, parse
+from reconciler.reading import Node, parse
 from reconciler.sealing.age import Keys, unseal
 
 _VALUE = re.compile(r"ENC\[AES256_GCM,data:([^,\]]*),iv:([^,\]]+),tag:([^,\]]+),type:(str|int|float|bool|bytes|time)\]")

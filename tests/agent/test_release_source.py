@@ -9,9 +9,9 @@ import pytest
 from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import DAY, FILES, KEYS, NOW, policy_bytes, signers_file
+from reconciler.admission import PolicyGrant
 from reconciler.agent.remembered import Trusted
 from reconciler.agent.source import ANYBODY
-from reconciler.manifests import PolicyGrant
 from signing.documents import moment_text
 
 OTHER = "00000000-0000-0000-0000-000000000000"

@@ -7,8 +7,9 @@ import yaml
 from doc_pages import DOCS, ROOT, fenced, quoted, rows, section, text_of
 from one_device import NO_SUCH_KEY, allowed_keys, encoded, rendered
 
-from reconciler.manifests import CAPABILITIES, EVERYTHING, FleetFiles, admission
-from reconciler.manifests.admission import Admission, Need, needs
+from reconciler.admission import CAPABILITIES, EVERYTHING
+from reconciler.admission.needs import _HARMLESS_CAPS, Admission, Need, needs
+from reconciler.manifests import FleetFiles
 from reconciler.manifests.compose import app as compose
 from reconciler.manifests.compose import joins, resources
 from reconciler.manifests.compose import service as compose_service
@@ -121,7 +122,7 @@ def test_everything_that_compose_reads_and_we_refuse_is_told() -> None:
 def test_every_capability_and_its_code_are_told() -> None:
     table = {row[0].strip("`"): row[1].strip("`") for row in rows(section("concepts/admission.md", "## Capabilities"))}
     assert table == {capability: Need(capability, "", "").code for capability in CAPABILITIES}
-    assert {EVERYTHING, *admission._HARMLESS_CAPS} <= quoted(text_of("concepts/admission.md"))
+    assert {EVERYTHING, *_HARMLESS_CAPS} <= quoted(text_of("concepts/admission.md"))
 
 
 def test_every_capability_is_told_beside_the_key_that_asks_for_it() -> None:

@@ -8,7 +8,8 @@ from doc_pages import DOCS, OURS, PAGES, ROOT, anchors, fenced, rows, section, t
 
 from reconciler.agent.config import load_config
 from reconciler.fleet.start import start_fleet
-from reconciler.manifests import FleetFiles, parse
+from reconciler.manifests import FleetFiles
+from reconciler.reading import parse
 
 EXAMPLE = ROOT / "fleet-repo-example"
 

@@ -8,7 +8,7 @@ from doc_pages import DOCS, fenced, quoted, rows, section, text_of
 from jsonschema import Draft202012Validator
 
 from lab import schemas
-from reconciler.manifests import parse, plain
+from reconciler.reading import parse, plain
 
 
 def test_the_published_schemas_are_those_of_the_code() -> None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from render_cases import STANDARD, tree_of
 
-from reconciler.manifests import Admission, FleetFiles, Rendering
+from reconciler.admission import Admission
+from reconciler.manifests import FleetFiles, Rendering
 
 WEB = "services:\n  web:\n    image: web\n    "
 LAYER = "spec:\n  apps: [shop, bakery]\n"

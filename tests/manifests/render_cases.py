@@ -30,7 +30,8 @@ from typing import Any
 
 import yaml
 
-from reconciler.manifests import Admission, FleetFiles, Rendering
+from reconciler.admission import Admission
+from reconciler.manifests import FleetFiles, Rendering
 
 FOLDER = Path(__file__).parent.parent / "cases" / "render"
 STANDARD = {

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from render_cases import STANDARD, tree_of
 
+from reconciler.admission import CAPABILITIES, EVERYTHING, Admission, is_grant
+from reconciler.admission.needs import Need, is_granted, needs
 from reconciler.errors import ProblemKind
-from reconciler.manifests import CAPABILITIES, EVERYTHING, Admission, FleetFiles, Rendering, is_grant
-from reconciler.manifests.admission import Need, is_granted, needs
+from reconciler.manifests import FleetFiles, Rendering
 from reconciler.model import App, DeviceMapping, Mount, Service
 
 PATHS = st.lists(st.sampled_from(["srv", "srvx", "data", "..", ".", "", "a b", "srv."]), max_size=7).map("/".join)

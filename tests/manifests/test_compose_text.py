@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from render_cases import STANDARD, Case, read_cases, rendering_of, tree_of
 
-from reconciler.manifests import FleetFiles, Tree, path_of, to_compose
+from reconciler.manifests import FleetFiles, path_of, to_compose
 from reconciler.model import App, Mount, Service, Update
+from reconciler.model.tree import Tree
 
 CASES = [case for case in read_cases() if "state" in case.fields]
 

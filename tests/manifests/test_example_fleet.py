@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.manifests import FleetFiles, Tree
+from reconciler.manifests import FleetFiles
 from reconciler.model import DesiredState
 from reconciler.model.codec import canonical, from_json, to_plain
+from reconciler.model.tree import Tree
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "fleet-repo-example"

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import ManifestError, ProblemKind
-from reconciler.manifests import FleetFiles, Node, parse
-from reconciler.manifests.node import MAX_DEPTH, depth, plain
-from reconciler.manifests.parse import MAX_BYTES
+from reconciler.manifests import FleetFiles
+from reconciler.reading import Node, parse
+from reconciler.reading.node import MAX_DEPTH, depth, plain
+from reconciler.reading.parse import MAX_BYTES
 
 EXAMPLE = Path(__file__).parents[2] / "fleet-repo-example"
 FUZZ_COUNT = int(os.environ.get("FUZZ_COUNT", "3000"))

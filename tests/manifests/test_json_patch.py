@@ -11,8 +11,8 @@ from jsonpointer import JsonPointerException
 from patch_examples import REFUSED, RFC_6902, RFC_7396
 
 from reconciler.manifests.merge import MAX_NODES, MAX_OPERATIONS, PatchFailed, apply_merge, apply_patch
-from reconciler.manifests.node import Node, graft, plain
 from reconciler.model import Place
+from reconciler.reading.node import Node, graft, plain
 
 DOCUMENT = Place("document", 1, 1)
 PATCH = Place("patch", 2, 2)

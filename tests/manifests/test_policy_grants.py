@@ -5,8 +5,8 @@ import json
 import pytest
 from admission_asks import ASKS, WEB, Ask, judged
 
-from reconciler.manifests import Admission, PolicyGrant, is_admitted
-from reconciler.manifests.admission import Need, refusals
+from reconciler.admission import Admission, PolicyGrant, is_admitted
+from reconciler.admission.needs import Need, refusals
 from reconciler.model import App, Service
 
 COMPOSE = "apps/shop/compose.yaml"

@@ -12,11 +12,12 @@ from jsonschema import Draft202012Validator
 from render_cases import read_cases
 
 from reconciler.errors import ManifestError
-from reconciler.manifests import Node, json_schemas, parse, plain
+from reconciler.manifests import json_schemas
 from reconciler.manifests.announced import REQUEST, ROLLOUT
 from reconciler.manifests.kinds import DEVICE, FLEET, LAYER
 from reconciler.manifests.policy import POLICY
 from reconciler.manifests.shape import has_shape
+from reconciler.reading import Node, parse, plain
 
 SHAPES = {"Fleet": FLEET, "Layer": LAYER, "Device": DEVICE, "Policy": POLICY, "Rollout": ROLLOUT, "Request": REQUEST}
 VALIDATORS = {kind: Draft202012Validator(schema) for kind, schema in json_schemas().items()}

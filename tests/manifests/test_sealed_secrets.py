@@ -3,7 +3,8 @@
 import yaml
 from render_cases import STANDARD, tree_of
 
-from reconciler.manifests import Comparison, FleetFiles, Tree, to_compose
+from reconciler.manifests import Comparison, FleetFiles, to_compose
+from reconciler.model.tree import Tree
 from reconciler.planning import app_digest
 
 AGE = "-----BEGIN AGE ENCRYPTED FILE-----\n"

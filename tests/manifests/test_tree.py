@@ -2,8 +2,7 @@
 
 import pytest
 
-from reconciler.manifests import is_needed_by
-from reconciler.manifests.tree import files_under, inside
+from reconciler.model.tree import files_under, inside, is_needed_by
 
 
 @pytest.mark.parametrize(

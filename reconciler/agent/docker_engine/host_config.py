@@ -92,7 +92,7 @@ def _mode(service: Service, mode: str) -> str:
 
 
 def _privileges(service: Service) -> dict[str, Plain]:
-    """What reaches out of the container; each was granted, or it would not be here (manifests/admission.py)."""
+    """What reaches out of the container; each was granted, or it would not be here (admission/needs.py)."""
     return {
         "Privileged": service.privileged or None,
         "CapAdd": _capabilities(service.cap_add) or None,

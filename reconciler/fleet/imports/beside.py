@@ -8,11 +8,11 @@ from reconciler.errors import ManifestError
 from reconciler.fleet.imports.account import Account
 from reconciler.fleet.imports.secret_values import secret_part
 from reconciler.fleet.imports.source_files import read_source
-from reconciler.manifests import Node, parse
 from reconciler.manifests.compose.files import MAX_FILES
 from reconciler.manifests.compose.sealed import MAX_CONFIG_BYTES
 from reconciler.manifests.dotenv import read_lines
-from reconciler.manifests.tree import inside
+from reconciler.model.tree import inside
+from reconciler.reading import Node, parse
 
 _EXPOSED = "it looks like a secret, and configs are readable by everybody who has the repository"
 

@@ -12,7 +12,7 @@ from reconciler.fleet.imports.iotedge_files import import_iotedge
 from reconciler.fleet.imports.judge import check_devices, findings, first_tier
 from reconciler.fleet.imports.made import Made
 from reconciler.fleet.imports.new_files import check_absent, write_all
-from reconciler.manifests import Tree
+from reconciler.model.tree import Tree
 from reconciler.repository.desk import Desk
 from reconciler.terminal import CHANGES, printable
 

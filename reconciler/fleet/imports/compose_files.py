@@ -12,9 +12,7 @@ from reconciler.fleet.imports.names import chosen_app, layer_of
 from reconciler.fleet.imports.new_files import yaml_file
 from reconciler.fleet.imports.secret_values import secret_part
 from reconciler.fleet.imports.source_files import read_source
-from reconciler.manifests import Node, parse
-from reconciler.manifests.node import walk
-from reconciler.manifests.parse import MAX_BYTES
+from reconciler.reading import MAX_BYTES, Node, parse, walk
 
 
 def import_compose(paths: Sequence[Path], app: str | None, env_file: Path | None, tier: str, account: Account) -> Made:

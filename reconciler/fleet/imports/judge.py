@@ -5,9 +5,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from reconciler.admission import Admission
 from reconciler.errors import ManifestError, Problem, ReconcilerError
 from reconciler.fleet.validate import validate
-from reconciler.manifests import Admission, FleetFiles, Tree, plain
+from reconciler.manifests import FleetFiles
+from reconciler.model.tree import Tree
+from reconciler.reading import plain
 
 # A device that every layer without a selector selects, for fleets that have no devices yet.
 _DEVICE = "a-device-that-is-not-there"

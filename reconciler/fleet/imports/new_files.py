@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.errors import ManifestError, PermissionDenied, Problem, ReconcilerError
-from reconciler.manifests import parse, plain, to_yaml
+from reconciler.reading import parse, plain, to_yaml
 
 
 def yaml_file(path: str, comment: str, document: object) -> bytes:

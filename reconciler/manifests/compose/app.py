@@ -7,11 +7,9 @@ from graphlib import CycleError, TopologicalSorter
 from reconciler.manifests.compose.declared import Declared, read_declared, section
 from reconciler.manifests.compose.service import parse_service
 from reconciler.manifests.compose.variables import PROFILES_VARIABLE
-from reconciler.manifests.fields import boolean, check_keys, mapping, text, texts
-from reconciler.manifests.node import Node
-from reconciler.manifests.problems import Problems
-from reconciler.manifests.tree import Tree
 from reconciler.model import App, ConfigFile, Dependency, Service
+from reconciler.model.tree import Tree
+from reconciler.reading import Node, Problems, boolean, check_keys, mapping, text, texts
 
 _REFUSED = {
     "include": "a patch cannot bring it: write it into the Compose file",

@@ -8,12 +8,10 @@ from typing import Any
 
 from reconciler.manifests.compose.sealed import MAX_CONFIG_BYTES, Asker, sealed_file
 from reconciler.manifests.compose.variables import DEVICE_VARIABLE
-from reconciler.manifests.fields import boolean, check_keys, listed, mapping, text, text_map
-from reconciler.manifests.node import Node
-from reconciler.manifests.problems import Problems
-from reconciler.manifests.tree import Tree, inside
 from reconciler.model import DEFAULT_NETWORK, ConfigFile, Network, Pool, Volume
 from reconciler.model.names import SERVICE_ADVICE, is_service_name
+from reconciler.model.tree import Tree, inside
+from reconciler.reading import Node, Problems, boolean, check_keys, listed, mapping, text, text_map
 
 _ENGINE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _NETWORK_FLAGS = ("internal", "attachable", "enable_ipv4", "enable_ipv6")

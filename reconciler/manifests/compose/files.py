@@ -11,12 +11,9 @@ from dataclasses import dataclass, field
 from reconciler.errors import ManifestError, Problem
 from reconciler.manifests.compose.forms import normalise
 from reconciler.manifests.compose.overlay import overlay_document, overlay_service
-from reconciler.manifests.fields import check_keys, text
-from reconciler.manifests.node import Node, plain, size
-from reconciler.manifests.parse import parse
-from reconciler.manifests.problems import Problems
-from reconciler.manifests.tree import Tree, inside
 from reconciler.model import Place
+from reconciler.model.tree import Tree, inside
+from reconciler.reading import Node, Problems, check_keys, parse, plain, size, text
 
 MAX_FILES = 50
 # Values in all services that extend others: each copies what it extends.

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from reconciler.manifests.fields import scalar_text
-from reconciler.manifests.node import Node, excerpt, graft
-from reconciler.manifests.problems import Problems
+from reconciler.reading import Node, Problems, excerpt, graft, scalar_text
 
 Split = Callable[[str], tuple[str, str | None]]
 

@@ -3,10 +3,8 @@
 import re
 from datetime import UTC, datetime
 
-from reconciler.manifests.fields import check_keys, listed, mapping, text, texts
-from reconciler.manifests.node import Node
-from reconciler.manifests.problems import Problems
 from reconciler.model import DRIFTS, Ignored
+from reconciler.reading import Node, Problems, check_keys, listed, mapping, text, texts
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
 

@@ -6,10 +6,8 @@ from typing import Any
 
 from reconciler.manifests.compose.declared import Declared
 from reconciler.manifests.compose.mounts import file_mode
-from reconciler.manifests.fields import check_keys, integer, listed, mapping, text, text_map, texts
-from reconciler.manifests.node import Node, excerpt
-from reconciler.manifests.problems import Problems
 from reconciler.model import DEFAULT_NETWORK, OF_SERVICE, Attachment, ConfigFile, Mount
+from reconciler.reading import Node, Problems, check_keys, excerpt, integer, listed, mapping, text, text_map, texts
 
 _TEXTS = ("ipv4_address", "ipv6_address", "mac_address", "interface_name")
 _NUMBERS = ("priority", "gw_priority")

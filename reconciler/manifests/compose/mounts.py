@@ -7,10 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.manifests.compose.declared import Declared
-from reconciler.manifests.fields import boolean, check_keys, integer, mapping, size_in_bytes, text
-from reconciler.manifests.node import Node, excerpt
-from reconciler.manifests.problems import Problems
 from reconciler.model import Mount
+from reconciler.reading import Node, Problems, boolean, check_keys, excerpt, integer, mapping, size_in_bytes, text
 
 _PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 # On Linux these change nothing, for Compose as well.

@@ -6,8 +6,7 @@ Both are in the form that `normalise` leaves, so `environment`, `labels`, `netwo
 from collections.abc import Callable, Mapping
 
 from reconciler.manifests.compose.ports import port_key
-from reconciler.manifests.fields import scalar_text
-from reconciler.manifests.node import Node, plain
+from reconciler.reading import Node, plain, scalar_text
 
 # A text stands for a list of one.
 _TEXT_OR_LIST = {"dns", "dns_search", "tmpfs", "env_file"}

@@ -3,10 +3,8 @@
 import re
 from ipaddress import ip_address
 
-from reconciler.manifests.fields import check_keys, integer, scalar_text, text, texts
-from reconciler.manifests.node import Node, excerpt, plain
-from reconciler.manifests.problems import Problems
 from reconciler.model import Port
+from reconciler.reading import Node, Problems, check_keys, excerpt, integer, plain, scalar_text, text, texts
 
 # Compose Specification, "ports", short syntax: [[HOST_IP:]HOST_PORT:]CONTAINER_PORT[/PROTOCOL], each maybe a range.
 _PORT = re.compile(

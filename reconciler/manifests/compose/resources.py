@@ -3,8 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reconciler.manifests.fields import (
+from reconciler.model import DeviceRequest, Limits
+from reconciler.reading import (
+    Node,
+    Problems,
     check_keys,
+    excerpt,
     integer,
     is_scalar,
     listed,
@@ -17,9 +21,6 @@ from reconciler.manifests.fields import (
     text_map,
     texts,
 )
-from reconciler.manifests.node import Node, excerpt
-from reconciler.manifests.problems import Problems
-from reconciler.model import DeviceRequest, Limits
 
 
 def _microseconds(node: Node, name: str, problems: Problems) -> int:

@@ -9,11 +9,9 @@ import re
 from dataclasses import dataclass
 
 from reconciler.errors import ManifestError
-from reconciler.manifests.node import Node
-from reconciler.manifests.parse import parse
-from reconciler.manifests.problems import Problems
-from reconciler.manifests.tree import SECRETS, Tree
 from reconciler.model import ConfigFile, Place
+from reconciler.model.tree import SECRETS, Tree
+from reconciler.reading import Node, Problems, parse
 
 # A config is held in memory, in the journal and in Git; bigger things are artifacts, not configuration.
 MAX_CONFIG_BYTES = 1024 * 1024

@@ -12,7 +12,11 @@ from reconciler.manifests.compose.mounts import volumes
 from reconciler.manifests.compose.ports import exposed, ports
 from reconciler.manifests.compose.resources import LIMITS, read_resources
 from reconciler.manifests.compose.update import live_mounts, read_update
-from reconciler.manifests.fields import (
+from reconciler.model import ConfigFile, Mount, Service, Update
+from reconciler.model.names import SERVICE_ADVICE, is_service_name
+from reconciler.reading import (
+    Node,
+    Problems,
     boolean,
     check_keys,
     integer,
@@ -23,10 +27,6 @@ from reconciler.manifests.fields import (
     text_map,
     texts,
 )
-from reconciler.manifests.node import Node
-from reconciler.manifests.problems import Problems
-from reconciler.model import ConfigFile, Mount, Service, Update
-from reconciler.model.names import SERVICE_ADVICE, is_service_name
 
 Reader = Callable[[Node, str, Problems], Any]
 

@@ -19,9 +19,9 @@ from reconciler.manifests.compose.text_values import (
     volume,
     without_empty,
 )
-from reconciler.manifests.node import Plain
 from reconciler.model import App, Service, Update
 from reconciler.model.codec import to_plain
+from reconciler.reading import Plain
 
 # Fields of Service that are Compose keys of the same name and form.
 _SAME = (

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from reconciler.manifests.node import Plain
 from reconciler.model import (
     Attachment,
     ConfigFile,
@@ -17,6 +16,7 @@ from reconciler.model import (
     Service,
     Volume,
 )
+from reconciler.reading import Plain
 
 
 def healthcheck(check: Healthcheck) -> Plain:

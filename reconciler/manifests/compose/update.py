@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconciler.manifests.fields import boolean, check_keys, integer, mapping, number, seconds, text
-from reconciler.manifests.node import Node
-from reconciler.manifests.problems import Problems
 from reconciler.model import SEALED, Mount, Update
+from reconciler.reading import Node, Problems, boolean, check_keys, integer, mapping, number, seconds, text
 
 ORDERS = ("stop-first", "start-first")
 FAILURE_ACTIONS = ("rollback", "pause", "continue")

@@ -4,9 +4,13 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from reconciler.manifests.fields import (
+from reconciler.model import Condition, Dependency, DeviceMapping, Healthcheck, Link, Logging, Ulimit
+from reconciler.reading import (
+    Node,
+    Problems,
     boolean,
     check_keys,
+    excerpt,
     integer,
     is_scalar,
     listed,
@@ -16,9 +20,6 @@ from reconciler.manifests.fields import (
     text_map,
     texts,
 )
-from reconciler.manifests.node import Node, excerpt
-from reconciler.manifests.problems import Problems
-from reconciler.model import Condition, Dependency, DeviceMapping, Healthcheck, Link, Logging, Ulimit
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _TIMES = ("interval", "timeout", "start_period", "start_interval")

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from reconciler.errors import ManifestError
 from reconciler.manifests.dotenv import MAX_BYTES as MAX_ENV_BYTES
 from reconciler.manifests.dotenv import Line, read_lines, read_raw_lines
-from reconciler.manifests.fields import boolean, check_keys, scalar_text, text
 from reconciler.manifests.interpolate import InterpolationError, interpolate, names_in, substitute
-from reconciler.manifests.node import Node, walk
-from reconciler.manifests.problems import Problems
-from reconciler.manifests.tree import Tree, files_under, inside
+from reconciler.model.tree import Tree, files_under, inside
+from reconciler.reading import Node, Problems, boolean, check_keys, scalar_text, text, walk
 
 # Compose takes the profiles that are on from a variable of this name, separated by commas.
 PROFILES_VARIABLE = "COMPOSE_PROFILES"

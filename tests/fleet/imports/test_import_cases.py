@@ -9,7 +9,7 @@ import yaml
 from import_cases import FLEET, Case, read_cases
 from import_desk import Answer, ImportDesk
 
-from reconciler.manifests import parse, plain
+from reconciler.reading import parse, plain
 
 CASES = read_cases()
 

@@ -18,7 +18,7 @@ from reconciler.fleet.imports.condition import NotExpressible, demands
 from reconciler.fleet.imports.parts import Part
 from reconciler.fleet.imports.secret_values import SecretValues, secret_part
 from reconciler.fleet.imports.source_files import MAX_BYTES, MAX_DEPTH, MAX_VALUES
-from reconciler.manifests import parse, plain
+from reconciler.reading import parse, plain
 
 COUNT = int(os.environ.get("FUZZ_COUNT", "0")) // 100 or 25
 SETTINGS = settings(

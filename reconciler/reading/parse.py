@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from reconciler.errors import ManifestError, Problem, ProblemKind
-from reconciler.manifests.node import MAX_DEPTH, Node, Scalar, depth, size
 from reconciler.model import Place
+from reconciler.reading.node import MAX_DEPTH, Node, Scalar, depth, size
 
 # Each limit is some 10 times what the largest file of our survey of 373 Compose files needs.
 MAX_BYTES = 1024 * 1024

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from reconciler.manifests.image_rules import NO_RULES, ImageRules
+from reconciler.admission.image_rules import NO_RULES, ImageRules
 from reconciler.model import App, Mount, Network, Service, Volume
 
 EVERYTHING = "everything"

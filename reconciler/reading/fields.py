@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
-from reconciler.manifests.node import Node
-from reconciler.manifests.problems import Problems
 from reconciler.model.durations import seconds_of
+from reconciler.reading.node import Node
+from reconciler.reading.problems import Problems
 
 Value = TypeVar("Value")
 

@@ -1,13 +1,11 @@
-"""A tree of files: a commit and a folder look alike, as a mapping from path to content."""
+"""A tree of files: a commit and a folder look alike, as a mapping from path to content; and which a device reads."""
 
 import posixpath
 from collections.abc import Mapping
 
-from reconciler.manifests.problems import Problems
-
 Tree = Mapping[str, bytes]
 
-# The folder of sealed secrets (compose/sealed.py).
+# The folder of sealed secrets (manifests/compose/sealed.py).
 SECRETS = "secrets"
 
 
@@ -15,17 +13,6 @@ def files_under(tree: Tree, folder: str) -> list[str]:
     """The paths below a folder, in byte order, so that every machine sees one order."""
     prefix = folder.rstrip("/") + "/"
     return sorted(path for path in tree if path.startswith(prefix))
-
-
-def manifests_under(tree: Tree, folder: str, problems: Problems) -> list[str]:
-    """The documents below a folder, in byte order. Problems: other files than the few that every folder may have."""
-    found = []
-    for path in files_under(tree, folder):
-        if path.endswith(".yaml"):
-            found.append(path)
-        elif path.rpartition("/")[2] not in ("README.md", ".gitkeep"):
-            problems.add(path, "not a `.yaml` file", "rename it, or move it out of this folder")
-    return found
 
 
 def inside(folder: str, relative: str) -> str | None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from reconciler.errors import ManifestError, Problem, ProblemKind
-from reconciler.manifests.node import Node
 from reconciler.model import Place
+from reconciler.reading.node import Node
 
 
 class Problems:
