@@ -21,6 +21,9 @@ MAX_EVENTS = 50_000
 # Nodes that aliases may add to a document: nine levels of nine aliases would otherwise be a billion of them.
 MAX_COPIES = 10_000
 
+# libyaml 0.2.6 and newer look ahead over brackets, and refuse a thousand of them before it tells of the first.
+_TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -49,6 +52,8 @@ def parse(data: bytes, file: str) -> Node:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
         what = error.problem or error.context or "not YAML"
+        if what == _TOO_DEEP_FOR_LIBYAML:
+            raise _too_deep(place) from error
         raise _refused(place, f"not YAML: {what}", "check indentation, quotes and brackets here") from error
     except yaml.reader.ReaderError as error:
         # libyaml counts bytes.
@@ -71,6 +76,10 @@ def resolve(text: str) -> Scalar:
 
 def _refused(place: Place, what: str, advice: str) -> ManifestError:
     return ManifestError([Problem(str(place), what, advice, ProblemKind.SYNTAX)])
+
+
+def _too_deep(place: Place) -> ManifestError:
+    return _refused(place, f"nested more than {MAX_DEPTH} deep", "flatten the document")
 
 
 class _Frame:
@@ -150,7 +159,7 @@ class _Builder:
 
     def _open(self, event: Any, place: Place) -> None:
         if len(self.stack) >= MAX_DEPTH:
-            raise _refused(place, f"nested more than {MAX_DEPTH} deep", "flatten the document")
+            raise _too_deep(place)
         if self.stack and self.stack[-1].is_mapping and self.stack[-1].pending is None:
             raise _refused(place, "a key that is not text", "write a plain word as key")
         is_mapping = isinstance(event, yaml.MappingStartEvent)
@@ -166,7 +175,7 @@ class _Builder:
         if self.copies > MAX_COPIES:
             raise _refused(place, f"aliases that copy more than {MAX_COPIES} values", "write fewer aliases")
         if len(self.stack) + depth(target) > MAX_DEPTH:
-            raise _refused(place, f"nested more than {MAX_DEPTH} deep", "flatten the document")
+            raise _too_deep(place)
         self._add(target._replace(key=self._key_place(place)), None)
 
     def _key_place(self, place: Place) -> Place:
