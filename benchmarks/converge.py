@@ -38,7 +38,7 @@ from lab.engine import private_engine
 from lab.operator import Operator
 from lab.processes import Server
 from lab.waiting import free_port, is_listening, wait_until
-from reconciler.agent.build import build, docker_engine
+from reconciler.agent.build import build, make_engine
 from reconciler.agent.config import load_config
 from reconciler.agent.journal import Journal
 
@@ -101,7 +101,7 @@ class ResidentAgent(Once):
     def __init__(self, folder: Path, url: str, remote: str) -> None:
         super().__init__(folder, url, remote)
         config = load_config(self._device.config)
-        self._agent = build(config, Journal(config.state), docker_engine(config))
+        self._agent = build(config, Journal(config.state), make_engine(config))
         self._is_new = True
 
     def prepare(self, services: int, value: str) -> None:

@@ -2,6 +2,7 @@
 
     ReconcilerError                 1
     ├── Interrupted                 1  asked to stop while it waited
+    ├── ErrandFailed                1  a process of ours that did a piece of work ended without an answer
     ├── ManifestError              10  files of the fleet repository are wrong; carries every problem found
     │   ├── SyntaxProblem  (kind)  10  not YAML, or YAML that we refuse
     │   ├── RuleProblem    (kind)  11  a key, value or reference that is not allowed
@@ -91,6 +92,12 @@ class ManifestError(ReconcilerError):
 
 class Interrupted(ReconcilerError):
     """Somebody asked the agent to stop while it waited; the next start looks and plans anew."""
+
+    transient = True
+
+
+class ErrandFailed(ReconcilerError):
+    """A process of ours that should do a piece of work gave no answer: killed, out of memory, or wrong itself."""
 
     transient = True
 

@@ -1,6 +1,7 @@
 """The import law: who may know whom (CONTRIBUTING.md). Walks syntax trees, so imports inside of functions count."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -130,9 +131,9 @@ def test_every_module_keeps_the_import_law() -> None:
 
 
 def test_the_device_runs_without_the_operators_dependencies() -> None:
-    """What the agent's command imports, followed through the tree, holds nothing that only an extra installs."""
+    """What the agent imports, followed through the tree, holds nothing that only an extra installs."""
     known = dict(modules())
-    reached, rest = set(), ["reconciler.agent.cli"]
+    reached, rest = set(), [name for name in known if room(name) == "reconciler.agent"]
     while rest:
         module = rest.pop()
         if module in reached:
@@ -144,6 +145,17 @@ def test_the_device_runs_without_the_operators_dependencies() -> None:
             assert imported.partition(".")[0] not in OPERATORS_ONLY, f"{module} imports {imported}"
             rest += [name for name in known if imported == name or imported.startswith(f"{name}.")]
     assert "reconciler.repository.git" in reached
+
+
+def test_an_agent_that_sits_idle_holds_nothing_that_verifies_renders_or_signs() -> None:
+    """An errand does that, and ends (docs/decisions/0017): 40 MiB is the ceiling. Asked of a real import."""
+    heavy = ("cryptography", "jsonpatch", "pyrage", "git", "signing")
+    heavy += tuple(f"reconciler.{room}" for room in ("manifests", "documents", "sealing"))
+    program = "import sys, reconciler.agent.cli, reconciler.agent.service; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules = loaded.stdout.split()
+    assert "reconciler.agent.docker_engine.engine" in modules
+    assert [name for name in modules if name.startswith(tuple(f"{one}." for one in heavy)) or name in heavy] == []
 
 
 def test_files_and_functions_are_small() -> None:

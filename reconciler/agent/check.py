@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from reconciler.agent.build import make_source, make_vault
+from reconciler.agent.build import make_keyring, make_source
 from reconciler.agent.checked import Checked, Skipped, Warned
 from reconciler.agent.config import load_config
 from reconciler.agent.disk import complaint, free_bytes, free_inodes, is_volatile
@@ -150,10 +150,10 @@ def rendering(at: Checked) -> str:
 
 
 def secrets(at: Checked) -> str:
-    vault = make_vault(at.config)
+    keyring = make_keyring(at.config)
     sealed = [file for app in at.rendering.desired.apps for file in app.configs if file.secret]
     for file in sealed:
-        vault.look(file)
+        keyring.unseal(file)
     return f"{len(sealed)} can be unsealed"
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.agent.build import docker_engine
+from reconciler.agent.build import make_engine
 from reconciler.agent.config import Config, load_config
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.journal import Journal
@@ -68,7 +68,7 @@ class Checked:
 
     @cached_property
     def engine(self) -> DockerEngine:
-        return docker_engine(self.config)
+        return make_engine(self.config)
 
     @cached_property
     def observed(self) -> ObservedState:

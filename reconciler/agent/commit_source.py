@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.admission import Admission
+from reconciler.agent.fetching import fetch_with
 from reconciler.agent.journal import Journal
+from reconciler.agent.known import Obtained, told_of
 from reconciler.agent.remembered import Trusted
 from reconciler.agent.source import (
     ANYBODY,
-    Obtained,
     Source,
     check_not_revoked,
     check_still_allowed,
@@ -18,11 +19,10 @@ from reconciler.agent.source import (
     load_revoked,
     load_signers,
     read_guarded,
-    told_of,
 )
 from reconciler.agent.trust_settings import REPOSITORY, TrustSettings
 from reconciler.documents import CommitHistory, RolesHistory, branch_of
-from reconciler.errors import GitError, RemoteUnavailable, StateError, Untrusted
+from reconciler.errors import GitError, StateError, Untrusted
 from reconciler.model import Fact, Revision
 from reconciler.repository import BundleRefused, Mirror, ObjectTooBig
 from signing import Admitted, ChainError, ForgeKeys, OneIsEnough, Rules, SignatureError, follow_chain
@@ -60,12 +60,7 @@ class CommitSource(Source):
 
     def _tip(self, *, fetch: bool) -> Revision:
         if fetch and self._has_roles:
-            try:
-                return self._mirror.fetch(self._trust.releases)
-            except RemoteUnavailable:
-                raise
-            except GitError:
-                pass  # nobody has approved anything yet; or it is too much, and must not hold up the branch itself
+            return fetch_with(self._mirror, self._trust.releases)
         return self._mirror.fetch() if fetch else self._mirror.seen()
 
     def _judged(self, tip: Revision, trusted: Trusted | None, now: datetime, *, keeps: bool) -> Obtained:

@@ -24,6 +24,7 @@ _STATUS_KEYS = ("branch", "heartbeat", "transport", "remote")
 # Logs, databases and the next report need room as well.
 KEEP_FREE = 512 * 1024 * 1024
 _LISTEN = re.compile(r"(127\.0\.0\.1|localhost):[1-9][0-9]{0,4}")
+_ADVICE = "see docs/reference/settings.md"
 _LONGEST_HEARTBEAT = 7 * 24 * 3600.0
 
 
@@ -72,19 +73,27 @@ class Config:
 
 def load_config(path: Path) -> Config:
     """Read the settings. Raises ConfigError, naming the line, or PermissionDenied."""
-    advice = "see docs/reference/settings.md"
+    return parse_config(read_settings(path), path)
+
+
+def read_settings(path: Path) -> bytes:
+    """The file, unread. Raises ConfigError or PermissionDenied."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except PermissionError as error:
         raise PermissionDenied("the settings may not be read", where=str(path), advice="run as root") from error
     except OSError as error:
-        raise ConfigError(f"the settings cannot be read: {error.strerror}", where=str(path), advice=advice) from error
+        raise ConfigError(f"the settings cannot be read: {error.strerror}", where=str(path), advice=_ADVICE) from error
+
+
+def parse_config(content: bytes, path: Path) -> Config:
+    """What the file at this path says. Raises ConfigError, naming the line."""
     problems = Problems()
     try:
         config = _config(parse(content, str(path)), path.parent, problems)
         problems.raise_if_any()
     except ManifestError as error:
-        raise ConfigError("\n".join(map(str, error.problems)), advice=advice) from error
+        raise ConfigError("\n".join(map(str, error.problems)), advice=_ADVICE) from error
     return config
 
 

@@ -7,16 +7,16 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.agent.config import TRANSPORTS, Config, load_config
+from reconciler.agent.config import Config, load_config
 from reconciler.agent.files import failing_clearly, write_atomically
-from reconciler.agent.identity import Identity, next_key
+from reconciler.agent.identity import Identity
+from reconciler.agent.key_files import next_key
 from reconciler.agent.machine import look_at_machine
 from reconciler.errors import ConfigError, ReconcilerError
 from reconciler.model import VOUCHER_NAMESPACE, Enrollment, vouched_for
 from reconciler.model.codec import to_plain
 from reconciler.reading import to_yaml
 from reconciler.repository import ENROLL_REFS, Author, OwnRef, enrollment_path
-from reconciler.terminal import Parser, key_and_value
 from signing import SignatureError, sign_commit, write_new_key
 
 _NOT_OF_A_NAME = re.compile(r"[^a-z0-9-]+")
@@ -146,34 +146,3 @@ def _settings(options: argparse.Namespace) -> str:
         spec["state"] = str(options.state.resolve())
     name = options.name or _NOT_OF_A_NAME.sub("-", socket.gethostname().partition(".")[0].lower()).strip("-")
     return to_yaml({"apiVersion": "fleet/v1", "kind": "Agent", "metadata": {"name": name}, "spec": spec})
-
-
-def add_enroll(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """The options of this command."""
-    text = "ask a fleet to take this device in: makes settings and key where there are none, and tells the key"
-    command = commands.add_parser("enroll", help=text, description=text)
-    command.add_argument("--name", default="", help="of the device; default: that of the host")
-    command.add_argument("--remote", default="", metavar="URL", help="the fleet repository, https:// or ssh://")
-    files = {
-        "--signers": "the people whom the device obeys, in OpenSSH's format; mode `commits`",
-        "--token-file": "the password for HTTPS",
-        "--ca-file": "the certificate authority of the server",
-        "--key-file": "the private key for SSH; default: the device's own",
-        "--known-hosts-file": "the keys of hosts, for SSH",
-        "--state": "where the device keeps what it knows; default: /var/lib/reconciler",
-    }
-    for option, told in files.items():
-        command.add_argument(option, type=Path, metavar="FILE" if option != "--state" else "DIR", help=told)
-    command.add_argument("--anchor", default="", metavar="DIGEST", help="of the fleet's first policy; mode `release`")
-    command.add_argument("--transport", choices=TRANSPORTS, help="how reports are sent; default: branch")
-    command.add_argument(
-        "--label",
-        action="append",
-        default=[],
-        type=key_and_value,
-        metavar="KEY=VALUE",
-        help="proposed to whoever approves; may be repeated",
-    )
-    command.set_defaults(verbose=False)
-    text = "make the next key of this device, and ask the fleet to know it by that; it changes over by itself"
-    commands.add_parser("rotate-key", help=text, description=text).set_defaults(verbose=False)

@@ -7,12 +7,11 @@ import logging
 import os
 from pathlib import Path
 
+from reconciler.agent.key_files import before_key, next_key
 from reconciler.errors import ConfigError, PermissionDenied
 from signing import PublicKey, SignatureError, Signer, load_signer
 
 log = logging.getLogger("reconciler")
-
-_NEXT, _BEFORE = ".next", ".old"
 
 
 class Identity:
@@ -53,16 +52,6 @@ class Identity:
             return
         log.info("key      this device is known by %s from now on", following.public.fingerprint)
         self._signer = following
-
-
-def next_key(path: Path) -> Path:
-    """Where the key lies that is to come."""
-    return path.with_name(f"{path.name}{_NEXT}")
-
-
-def before_key(path: Path) -> Path:
-    """Where the key lies that was before."""
-    return path.with_name(f"{path.name}{_BEFORE}")
 
 
 def _promote(path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.agent.files import write_atomically
-from reconciler.agent.remembered import LONGEST_PAUSE, Memory, Pause, Pulled, ReleaseTrust, Reported, Signed, Trusted
+from reconciler.agent.remembered import LONGEST_PAUSE, Memory, Pause, Pulled, Reported, Signed, Trusted
 from reconciler.errors import PermissionDenied, StateError, StateInUse, StateLost
 from reconciler.model.codec import canonical, from_json
 
@@ -60,18 +60,10 @@ class Journal:
     @property
     def trusted(self) -> Trusted | None:
         """What is obeyed. Raises StateError when it is gone: without it, an older commit would be accepted again."""
-        return self._remembered("trusted.json", Trusted)
+        return self.remembered("trusted.json", Trusted)
 
     def write_trusted(self, trusted: Trusted) -> None:
-        self._establish("trusted.json", trusted)
-
-    @property
-    def release_trust(self) -> ReleaseTrust | None:
-        """What mode `release` goes by. Raises StateError when it is gone, for the same reason."""
-        return self._remembered("releases.json", ReleaseTrust)
-
-    def write_release_trust(self, trust: ReleaseTrust) -> None:
-        self._establish("releases.json", trust)
+        self.establish("trusted.json", trusted)
 
     def forget_trusted(self) -> None:
         """Trust anew, by somebody's word on this device. The marker goes last: a power cut never trusts by itself."""
@@ -80,7 +72,8 @@ class Journal:
         for marker in _MARKERS.values():
             (self.folder / marker).unlink(missing_ok=True)
 
-    def _remembered(self, name: str, kind: type[Value]) -> Value | None:
+    def remembered(self, name: str, kind: type[Value]) -> Value | None:
+        """What is trusted, out of one of its files. Raises StateError when it was there once, and is gone."""
         value = self._load(name, kind)
         marker = self.folder / _MARKERS[name]
         if value is None and marker.exists():
@@ -88,7 +81,8 @@ class Journal:
             raise StateLost("TRUST_STATE: what was trusted is gone", where=str(self.folder / name), advice=advice)
         return value
 
-    def _establish(self, name: str, value: object) -> None:
+    def establish(self, name: str, value: object) -> None:
+        """Write what is trusted into one of its files, which from then on must be there. Raises StateError."""
         self._store(name, value)
         if not (self.folder / _MARKERS[name]).exists():
             write_atomically(self.folder / _MARKERS[name], b"")

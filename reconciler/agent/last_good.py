@@ -1,8 +1,9 @@
 """Which state of an app to run: the one rendered, or the last good one after the rendered one failed. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.admission import Admission, RealPath, is_admitted
 from reconciler.agent.backoff import backoff
 from reconciler.agent.moment import rfc3339
 from reconciler.agent.remembered import MAX_FAILED, FailedApp, GoodApp, Memory
@@ -31,10 +32,19 @@ def without_expired(app: App, now: float) -> App:
     return replace(app, services=tuple(services))
 
 
-def admitted(memory: Memory, is_allowed: Callable[[App], bool]) -> Memory:
-    """Without the good states that the device does not allow any more: they are left alone, and not made again."""
-    good = {name: one for name, one in memory.good.items() if is_allowed(one.app)}
+def admitted(memory: Memory, admission: Admission, real: RealPath) -> Memory:
+    """Without the good states that the device does not allow any more: they are left alone, and not made again.
+
+    `real` follows the links of the device.
+    """
+    good = {name: one for name, one in memory.good.items() if is_admitted(one.app, admission, real)}
     return memory if len(good) == len(memory.good) else replace(memory, good=good)
+
+
+def last_good_state(device: str, memory: Memory) -> DesiredState | None:
+    """What ran well before: enough to heal with, when what is wanted now cannot be read."""
+    good = memory.good
+    return DesiredState(device, untouched=frozenset(good), is_whole=False) if good else None
 
 
 def choose(desired: DesiredState, revision: str, memory: Memory, now: float) -> dict[str, Choice]:

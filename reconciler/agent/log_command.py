@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from reconciler.agent.config import load_config
 from reconciler.agent.docker_engine import Client, Excerpt, Line, containers_of, read_logs
 from reconciler.errors import ReconcilerError
-from reconciler.terminal import Parser, from_one_to, printable, seconds
+from reconciler.terminal import printable
 
 
 def logs(options: argparse.Namespace) -> int:
@@ -33,18 +33,3 @@ def _tell(lines: Iterable[Line], options: argparse.Namespace) -> None:
             print(json.dumps({"service": line.source, "line": line.text}), flush=options.follow)
         else:
             print(f"{line.source} | {shown(line.text)}", flush=options.follow)
-
-
-def add_logs(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """The options of this command; its settings and output are as of the others."""
-    text = "what services wrote, as the Engine keeps it"
-    command = commands.add_parser("logs", help=text, description=text)
-    command.add_argument("service", nargs="?", default="", metavar="APP[/SERVICE]", help="default: all of the device")
-    command.add_argument(
-        "-n", "--lines", type=from_one_to(10**6), default=100, metavar="N", help="the newest of each; default: 100"
-    )
-    command.add_argument(
-        "--since", type=seconds, default=0.0, metavar="DURATION", help="not older than that, such as 1h"
-    )
-    command.add_argument("-f", "--follow", action="store_true", help="go on, until the containers or Ctrl-C end it")
-    command.set_defaults(verbose=False)

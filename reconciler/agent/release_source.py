@@ -7,8 +7,10 @@ from pathlib import Path
 import reconciler
 from reconciler.admission import Admission, PolicyGrant
 from reconciler.agent.journal import Journal
-from reconciler.agent.remembered import Noted, ReleaseTrust, Trusted
-from reconciler.agent.source import ANYBODY, Obtained, Source, image_rules, told_of
+from reconciler.agent.known import Obtained, told_of
+from reconciler.agent.release_memory import Noted, ReleaseTrust, release_trust, write_release_trust
+from reconciler.agent.remembered import Trusted
+from reconciler.agent.source import ANYBODY, Source, image_rules
 from reconciler.documents import Contents, branch_of
 from reconciler.errors import Untrusted
 from reconciler.model import Fact, Revision
@@ -46,7 +48,7 @@ class ReleaseSource(Source):
 
         Before the first release, what is obeyed comes from another mode, in which the device alone decides.
         """
-        state = self._journal.release_trust
+        state = release_trust(self._journal)
         accepted = state.accepted.get(self.channel) if state else None
         if state is None or accepted is None:
             return Admission(allowed)
@@ -81,7 +83,7 @@ class ReleaseSource(Source):
 
     def _held(self, branch: Branch, keeps: bool) -> "_Held":
         """What is remembered; the anchor, for a device that remembers nothing."""
-        state = self._journal.release_trust
+        state = release_trust(self._journal)
         if state is not None:
             return _Held(self._journal, keeps, state)
         policy, files = anchored(branch, self._anchor)
@@ -178,7 +180,7 @@ class _Held:
 
     def put(self, state: ReleaseTrust) -> None:
         if state != self.state and self._keeps:
-            self._journal.write_release_trust(state)
+            write_release_trust(self._journal, state)
         self.state = state
 
 

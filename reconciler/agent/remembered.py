@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from reconciler.agent.backoff import RETRY_MOST_SECONDS
 from reconciler.agent.moment import rfc3339
 from reconciler.model import App, Report
-from signing.documents import Accepted
 
 # Failed digests that are remembered for a device: enough for every app to fail many times, and small on disk.
 MAX_FAILED = 100
@@ -27,31 +26,6 @@ class Trusted:
     tag_id: str = ""
     # In mode `commits`: the newest date among what was followed, in seconds since 1970.
     newest: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """The newest freshness note of a channel: until then, the release `seq` is the newest. Seconds since 1970."""
-
-    issued: float
-    until: float
-    seq: int
-    release: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseTrust:
-    """In mode `release`: the policy in force with its keys, and by channel what was accepted. Nothing of it goes back.
-
-    It is `time_floor` or later, whatever the clock says, in seconds since 1970. Notes count under the policy by which
-    they were heard, and not beyond it: the next one may have revoked their key.
-    """
-
-    policy: str
-    signers: str
-    time_floor: float = 0.0
-    accepted: Mapping[str, Accepted] = field(default_factory=dict)
-    notes: Mapping[str, Noted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

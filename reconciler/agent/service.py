@@ -1,5 +1,6 @@
 """What `reconciler run` is made of: a loop for the Engine, one for Git, and pulls beside both."""
 
+import argparse
 import logging
 import signal
 import threading
@@ -7,18 +8,22 @@ import time
 from collections.abc import Sequence
 
 from reconciler.agent.aside import Aside
-from reconciler.agent.build import build, docker_engine
-from reconciler.agent.config import Config
+from reconciler.agent.config import Config, parse_config, read_settings
 from reconciler.agent.control import serve_control
+from reconciler.agent.errands import Errands
 from reconciler.agent.journal import Journal
+from reconciler.agent.known import Known
 from reconciler.agent.loop import Bell, Loop, Passes
+from reconciler.agent.machine import look_at_machine
 from reconciler.agent.metrics import Metrics, serve_metrics
+from reconciler.agent.parts import docker_engine, make_mirror
+from reconciler.agent.polling import PolledOrders
+from reconciler.agent.publish import Publisher
 from reconciler.agent.pulls import Pulls
-from reconciler.agent.reconcile import Known, Reconciler, Result
+from reconciler.agent.reconcile import Reconciler, Result
 from reconciler.agent.systemd import Systemd
 from reconciler.agent.turns import Turns
 from reconciler.agent.watch import watch
-from reconciler.errors import RemoteUnavailable
 
 log = logging.getLogger("reconciler")
 
@@ -27,7 +32,17 @@ LAST_WORDS_SECONDS = 10.0
 WITHOUT_GIT = 1.5
 
 
-def serve(config: Config, journal: Journal) -> None:
+def run(options: argparse.Namespace) -> int:
+    """`reconciler run`."""
+    settings = read_settings(options.config)
+    config = parse_config(settings, options.config)
+    journal = Journal(config.state)
+    with journal.locked():
+        serve(config, journal, Errands(settings, options.config))
+    return 0
+
+
+def serve(config: Config, journal: Journal, errands: Errands) -> None:
     """Keep the device equal to Git until a signal ends it. Ending it touches no container.
 
     Two loops, and neither waits for the other: this thread looks after the Engine; another one asks Git, and sends
@@ -41,13 +56,16 @@ def serve(config: Config, journal: Journal) -> None:
             systemd.beat()
 
     bell, git_bell = Bell(alive, systemd.pause), Bell()
-    engine = docker_engine(config, bell.sleep)
+    engine = docker_engine(config, errands.unseal, bell.sleep)
     pulls = Pulls(engine.pull, bell.ring_for_change)
-    device = Device(build(config, journal, Aside(engine, pulls)), pulls, bell, git_bell, systemd, metrics)
+    orders = PolledOrders(config, errands, make_mirror(config))
+    publisher = Publisher(errands, journal, config.status.heartbeat)
+    reconciler = Reconciler(config, orders, Aside(engine, pulls), journal, publisher, machine=look_at_machine())
+    device = Device(reconciler, orders, pulls, bell, git_bell, systemd, metrics)
     stop_metrics = serve_metrics(metrics, config.metrics) if config.metrics else lambda: None
     stop_control = serve_control(config.state, device.sync)
     watch(engine.changes, bell.ring_for_change)
-    signal.signal(signal.SIGHUP, lambda *_: git_bell.ring())
+    signal.signal(signal.SIGHUP, lambda *_: device.nudge())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: bell.stop())
     log.info("start    %s obeys %s every %g s", config.device, config.remote.url, config.interval)
@@ -69,9 +87,17 @@ class Device:
     """What the two loops share: what Git said last, and the bells by which they wake each other."""
 
     def __init__(  # all that a pass may wake or be told to
-        self, reconciler: Reconciler, pulls: Pulls, bell: Bell, git_bell: Bell, systemd: Systemd, metrics: Metrics
+        self,
+        reconciler: Reconciler,
+        orders: PolledOrders,
+        pulls: Pulls,
+        bell: Bell,
+        git_bell: Bell,
+        systemd: Systemd,
+        metrics: Metrics,
     ) -> None:
         self._reconciler, self._pulls, self._bell, self._git_bell = reconciler, pulls, bell, git_bell
+        self._orders = orders
         self._systemd, self._metrics = systemd, metrics
         # At boot, what was trusted before: with no network, it must do.
         self._known = reconciler.recall()
@@ -81,7 +107,12 @@ class Device:
 
     def sync(self, seconds: float) -> Result | None:
         """Of any thread: ask Git now, and wait for the pass that goes by its answer; None after so long."""
-        return self._turns.next(self._git_bell.ring, seconds)
+        return self._turns.next(self.nudge, seconds)
+
+    def nudge(self) -> None:
+        """Of any thread, or a signal: ask Git now."""
+        self._orders.insist()
+        self._git_bell.ring()
 
     def ask_git(self) -> float:
         """Of the loop of Git: fetch, verify, render; then the other loop has a pass to make.
@@ -91,14 +122,13 @@ class Device:
         self._turns.asks()
         self._known = known = self._reconciler.obtain()
         self._turns.knows()
-        is_cut_off = any(isinstance(error, RemoteUnavailable) for error in known.obtained.errors)
+        is_cut_off = known.obtained.is_cut_off
         if self._was_cut_off and not is_cut_off:
             self._pulls.hurry()
         self._was_cut_off = is_cut_off
         self._metrics.note_git(answered=not is_cut_off)
         self._bell.ring()
-        rests = [error.retry_seconds for error in known.obtained.errors if isinstance(error, RemoteUnavailable)]
-        rest = max(rests, default=0.0)
+        rest = known.obtained.rest_seconds
         self._rests_until = time.monotonic() + rest
         self.send()
         return rest

@@ -2,17 +2,19 @@
 
 import stat
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from reconciler.admission import Admission, ImageRule, ImageRules
 from reconciler.agent.config import Config
 from reconciler.agent.journal import Journal
+from reconciler.agent.known import Obtained, kept
+from reconciler.agent.release_memory import release_trust
 from reconciler.agent.remembered import Trusted
 from reconciler.agent.trust_settings import RELEASE, REPOSITORY, TrustSettings
 from reconciler.documents import RolesHistory
-from reconciler.errors import ConfigError, GitError, PermissionDenied, ReconcilerError, StateError, StateLost, Untrusted
+from reconciler.errors import ConfigError, GitError, PermissionDenied, StateError, StateLost, Untrusted
 from reconciler.model import Fact, Revision
 from reconciler.repository import Mirror, Store
 from signing import AllowedSigners, SignatureError, UnableToCheck, parse_revoked
@@ -20,16 +22,6 @@ from signing.documents import Branch, Policy
 
 # Whom a device obeys in mode `unsafe-head`.
 ANYBODY = "anybody who may push (unsafe-head)"
-
-
-@dataclass(frozen=True, slots=True)
-class Obtained:
-    """What to obey, and how we came to it. `seen` is where the branch is; `errors` are told, and stop nothing."""
-
-    seen: str
-    trusted: Trusted | None
-    facts: tuple[Fact, ...]
-    errors: tuple[ReconcilerError, ...] = ()
 
 
 class Source:
@@ -58,7 +50,7 @@ class Source:
             return _lost(error)
         except (GitError, ConfigError, PermissionDenied, StateError) as error:
             # What cannot be remembered, such as on a full disk, is not obeyed.
-            return _kept(trusted, error)
+            return kept(trusted, error)
         return obtained
 
     def look(self, now: datetime, *, fetch: bool) -> Obtained:
@@ -67,7 +59,7 @@ class Source:
         try:
             return self._judged(self._tip(fetch=fetch), trusted, now, keeps=False)
         except (GitError, ConfigError, PermissionDenied) as error:
-            return _kept(trusted, error)
+            return kept(trusted, error)
 
     def _by_whom(self, obtained: Obtained) -> Obtained:
         """Another server than the one that counts may be behind; only a freshness note says that it is not."""
@@ -127,7 +119,7 @@ def known_signers(config: Config, journal: Journal) -> AllowedSigners:
             return history.policy(trusted.commit if trusted else trust.anchor).signers
         if trust.mode != RELEASE:
             return load_signers(trust)
-        state = journal.release_trust
+        state = release_trust(journal)
         if state is None:
             raise ConfigError("no policy is known yet", advice="run `reconciler once`; see what it refuses")
         return AllowedSigners.parse(state.signers.encode(), "the policy")
@@ -167,16 +159,3 @@ def _lost(error: StateLost) -> Obtained:
     """Without what was trusted, an older word would be believed again: nothing is obeyed before somebody mends it."""
     fact = Fact("Trusted", False, "TRUST_STATE", str(error))
     return Obtained("", None, (fact, Fact("Fresh", None, "NotAsked", "")), (error,))
-
-
-def _kept(trusted: Trusted | None, error: ReconcilerError) -> Obtained:
-    """What a device obeys while it cannot ask."""
-    kept = Fact("Trusted", trusted is not None, "Kept" if trusted else "NothingTrusted", told_of(trusted))
-    return Obtained("", trusted, (kept, Fact("Fresh", False, type(error).__name__, str(error))), (error,))
-
-
-def told_of(trusted: Trusted | None) -> str:
-    """What is obeyed, for people."""
-    if trusted is None:
-        return "obeying nothing yet"
-    return f"obeying {trusted.tag or trusted.commit[:12]} by {trusted.principal}"

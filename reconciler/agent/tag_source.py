@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.agent.journal import Journal
+from reconciler.agent.known import Obtained, told_of
 from reconciler.agent.remembered import Trusted
-from reconciler.agent.source import Obtained, Source, check_still_allowed, check_was_judged, load_signers, told_of
+from reconciler.agent.source import Source, check_still_allowed, check_was_judged, load_signers
 from reconciler.agent.trust_settings import TrustSettings
 from reconciler.errors import GitError, UnknownRevision, Untrusted
 from reconciler.model import Fact, Revision

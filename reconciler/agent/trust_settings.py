@@ -7,7 +7,6 @@ from pathlib import Path
 from reconciler.agent.settings import path_beside, word
 from reconciler.reading import Node, Problems
 from reconciler.repository import check_branch
-from signing.documents import DEFAULT_BRANCH, NAME, SHA256
 
 TRUST_MODES = COMMITS, RELEASE, TAG, UNSAFE_HEAD = ("commits", "release", "tag", "unsafe-head")
 POLICIES = DEVICE, REPOSITORY = ("device", "repository")
@@ -23,6 +22,9 @@ TRUST_KEYS = (
     "channel",
     "releases",
 )
+# As in `signing.documents`, which an agent that sits idle does not load.
+DEFAULT_BRANCH = "releases"
+NAME, SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}"), re.compile(r"[0-9a-f]{64}")
 _TAG_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,98}|")
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 

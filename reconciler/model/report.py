@@ -79,5 +79,9 @@ class Report:
             return True
         return self._news() != replace(other, steps=())._news()
 
+    def says_what(self, other: "Report") -> bool:
+        """Does it say what another one says, steps included, at another time?"""
+        return self._news() == other._news()
+
     def _news(self) -> "Report":
         return replace(self, time="", sequence=0, disk_free_bytes=None)

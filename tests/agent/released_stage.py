@@ -9,8 +9,9 @@ from typing import Any
 
 from lab.released import DAY, FILES, NOW, Fleet, policy_bytes, signers_file
 from reconciler.agent.journal import Journal
+from reconciler.agent.known import Obtained
+from reconciler.agent.release_memory import release_trust
 from reconciler.agent.release_source import ReleaseSource
-from reconciler.agent.source import Obtained
 from reconciler.repository import Mirror, Remote
 from reconciler.repository.git import Git, init_bare
 from signing.documents import Entry, Listing, moment_text
@@ -100,12 +101,12 @@ def code(obtained: Obtained, kind: str = "Trusted") -> str:
 
 
 def seq(stage: Stage) -> int:
-    state = stage.journal.release_trust
+    state = release_trust(stage.journal)
     return state.accepted["main"].seq if state and "main" in state.accepted else 0
 
 
 def version(stage: Stage) -> int:
-    state = stage.journal.release_trust
+    state = release_trust(stage.journal)
     return int(json.loads(state.policy)["version"]) if state else 0
 
 

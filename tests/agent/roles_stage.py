@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reconciler.agent.commit_source import CommitSource
 from reconciler.agent.journal import Journal
-from reconciler.agent.source import Obtained
+from reconciler.agent.known import Obtained
 from reconciler.agent.trust_settings import REPOSITORY, TrustSettings
 from reconciler.documents import Contents
 from reconciler.repository import Mirror, Remote, Store

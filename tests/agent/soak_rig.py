@@ -15,7 +15,9 @@ from roles_stage import ANN, BEN, MALLORY, Stage
 from reconciler.agent import journal as journals
 from reconciler.agent.commit_source import CommitSource
 from reconciler.agent.config import Config, StatusSettings
+from reconciler.agent.delivery import DirectDelivery
 from reconciler.agent.journal import Journal
+from reconciler.agent.orders import DirectOrders
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reconcile import Reconciler
 from reconciler.agent.trust_settings import TrustSettings
@@ -59,8 +61,9 @@ class Rig:
         journal, mirror = Journal(state), Mirror(state / "repository.git", remote, "main")
         way = StatusBranch(state / "repository.git", remote, "status", sleep=lambda _: None)
         source = CommitSource(mirror, journal, trust, "main")
-        publisher = Publisher(way, journal, self.identity, 900.0)
-        return Reconciler(config, source, mirror, self.engine, journal, publisher, lambda: self.now)
+        publisher = Publisher(DirectDelivery(way, self.identity), journal, 900.0)
+        orders = DirectOrders(config, source, mirror, journal, clock=lambda: self.now)
+        return Reconciler(config, orders, self.engine, journal, publisher, lambda: self.now)
 
     def commit(self, why: str, *, first: bool = False, signer: Signer | None = ANN) -> None:
         """A commit of what the apps shall be."""

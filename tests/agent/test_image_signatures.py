@@ -16,7 +16,7 @@ import pytest
 from lab.cosign import MANIFEST, PAYLOAD, ImageSigner, Shelf, digest_of
 from lab.registry import Registry
 from reconciler.admission import ImageRule, ImageRules
-from reconciler.agent.docker_engine import Registries
+from reconciler.agent.docker_engine.registry import Registries
 from reconciler.agent.image_signatures import ImageSignatures
 from reconciler.agent.journal import Journal
 from reconciler.errors import ImageUnavailable, StateError

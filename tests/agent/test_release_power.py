@@ -10,7 +10,7 @@ import pytest
 from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import NOW
-from reconciler.agent.remembered import Noted
+from reconciler.agent.release_memory import Noted, release_trust, write_release_trust
 from reconciler.errors import PermissionDenied, StateError
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,7 @@ def test_a_state_that_is_torn_gone_or_foreign_is_not_believed(released: Stage, n
     obtained = released.obtain()
     assert (obtained.trusted, code(obtained)) == (None, "TRUST_STATE")
     with pytest.raises(StateError):
-        _ = released.journal.trusted, released.journal.release_trust
+        _ = released.journal.trusted, release_trust(released.journal)
     file.write_bytes(content)
     assert code(released.obtain()) == "Verified"
 
@@ -116,19 +116,19 @@ def test_a_device_that_is_reset_begins_at_its_anchor(released: Stage) -> None:
     released.publish()
     released.obtain()
     released.journal.forget_trusted()
-    assert released.journal.release_trust is None
+    assert release_trust(released.journal) is None
     assert code(released.obtain()) == "Verified"
     assert (seq(released), version(released)) == (1, 2)
 
 
 def test_memory_and_disk_say_the_same(released: Stage) -> None:
-    state = released.journal.release_trust
+    state = release_trust(released.journal)
     assert state is not None
     journal = released.journal
     newer = replace(state, notes={"main": Noted(1.0, 2.0, 3, "4")})
-    journal.write_release_trust(newer)
-    assert journal.release_trust == newer
-    assert released.journal.release_trust == newer
+    write_release_trust(journal, newer)
+    assert release_trust(journal) == newer
+    assert release_trust(released.journal) == newer
 
 
 def test_a_state_that_may_not_be_read_is_told_as_such(released: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import DAY, FILES, KEYS, NOW, policy_bytes, signers_file
 from reconciler.admission import PolicyGrant
+from reconciler.agent.release_memory import release_trust
 from reconciler.agent.remembered import Trusted
 from reconciler.agent.source import ANYBODY
 from signing.documents import moment_text
@@ -34,7 +35,7 @@ def test_a_preview_remembers_nothing(stage: Stage) -> None:
     stage.publish()
     looked = stage.source().look(NOW, fetch=True)
     assert looked.trusted is not None
-    assert stage.journal.release_trust is None
+    assert release_trust(stage.journal) is None
     assert stage.journal.trusted is None
 
 
@@ -106,7 +107,7 @@ def forget(stage: Stage) -> None:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_told_by_its_code_and_what_is_obeyed_stays(released: Stage, name: str) -> None:
     expected, act = ATTACKS[name]
-    before, state = released.obtain().trusted, released.journal.release_trust
+    before, state = released.obtain().trusted, release_trust(released.journal)
     good = dict(released.fleet.paths)
     act(released)
     released.publish()
@@ -115,7 +116,7 @@ def test_an_attack_is_told_by_its_code_and_what_is_obeyed_stays(released: Stage,
     obtained = released.obtain()
     assert (obtained.trusted, code(obtained)) == (before, expected)
     assert obtained.errors[0].exit_code == 40
-    after = released.journal.release_trust
+    after = release_trust(released.journal)
     assert state is not None
     assert after is not None
     assert after.accepted == state.accepted
@@ -166,11 +167,11 @@ def test_the_policy_in_force_stays_when_the_branch_shows_an_older_one_or_none(re
     version_2(released)
     released.publish()
     released.obtain()
-    before = released.journal.release_trust
+    before = release_trust(released.journal)
     drop(released, "policies/")
     released.publish()
     assert code(released.obtain()) == "Verified"
-    assert released.journal.release_trust == before
+    assert release_trust(released.journal) == before
 
 
 def test_without_the_anchor_on_the_branch_nothing_is_obeyed(stage: Stage) -> None:

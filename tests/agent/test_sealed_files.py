@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.agent.disk import is_volatile
+from reconciler.agent.keyring import Keyring
 from reconciler.agent.service_files import ServiceFiles
 from reconciler.agent.vault import Vault
 from reconciler.errors import ConfigError, PermissionDenied, SealRefused
@@ -31,7 +32,7 @@ def memory() -> Iterator[Path]:
 @pytest.fixture
 def files(tmp_path: Path, memory: Path) -> ServiceFiles:
     (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
-    return ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"]))
+    return ServiceFiles(tmp_path / "configs", Vault(memory, Keyring([tmp_path / "identity"]).unseal))
 
 
 def sealed(value: bytes, recipient: str = IDENTITY.public.line, mode: int = 0o444) -> ConfigFile:
@@ -125,7 +126,7 @@ def test_a_secret_for_others_is_refused_with_its_name(files: ServiceFiles) -> No
 
 def test_secrets_are_never_written_to_a_disk(tmp_path: Path) -> None:
     (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
-    files = ServiceFiles(tmp_path / "configs", Vault(tmp_path / "secrets", [tmp_path / "identity"]))
+    files = ServiceFiles(tmp_path / "configs", Vault(tmp_path / "secrets", Keyring([tmp_path / "identity"]).unseal))
     with pytest.raises(SealRefused, match="SEAL_ON_DISK"):
         files.store(sealed(b"CANARY"))
     assert [one for one in tmp_path.rglob("*") if one.is_file() and b"CANARY" in one.read_bytes()] == []
@@ -139,7 +140,7 @@ def test_a_spare_key_that_cannot_unseal_keeps_no_other_from_it(kind: str, tmp_pa
         subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", spare], check=True)
     elif kind == "torn":
         spare.write_bytes(b"-----BEGIN")
-    files = ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"], [spare]))
+    files = ServiceFiles(tmp_path / "configs", Vault(memory, Keyring([tmp_path / "identity"], [spare]).unseal))
     file = sealed(b"CANARY")
     files.store(file)
     assert files.path(mount(file)).read_bytes() == b"CANARY"
@@ -148,14 +149,16 @@ def test_a_spare_key_that_cannot_unseal_keeps_no_other_from_it(kind: str, tmp_pa
 def test_what_is_sealed_for_the_key_before_is_unsealed_by_it(tmp_path: Path, memory: Path) -> None:
     (tmp_path / "identity").write_bytes(Signer.generate().private_bytes())
     (tmp_path / "identity.old").write_bytes(IDENTITY.private_bytes())
-    files = ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"], [tmp_path / "identity.old"]))
+    files = ServiceFiles(
+        tmp_path / "configs", Vault(memory, Keyring([tmp_path / "identity"], [tmp_path / "identity.old"]).unseal)
+    )
     file = sealed(b"CANARY")
     files.store(file)
     assert files.path(mount(file)).read_bytes() == b"CANARY"
 
 
 def test_a_key_that_is_not_there_is_told(tmp_path: Path, memory: Path) -> None:
-    files = ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"]))
+    files = ServiceFiles(tmp_path / "configs", Vault(memory, Keyring([tmp_path / "identity"]).unseal))
     with pytest.raises(ConfigError, match="identity: a key cannot be read"):
         files.store(sealed(b"CANARY"))
 
@@ -165,7 +168,9 @@ def test_a_key_that_may_not_be_read_is_told(tmp_path: Path, memory: Path) -> Non
     (tmp_path / "identity").write_bytes(IDENTITY.private_bytes())
     (tmp_path / "identity").chmod(0)
     with pytest.raises(PermissionDenied):
-        ServiceFiles(tmp_path / "configs", Vault(memory, [tmp_path / "identity"])).store(sealed(b"CANARY"))
+        ServiceFiles(tmp_path / "configs", Vault(memory, Keyring([tmp_path / "identity"]).unseal)).store(
+            sealed(b"CANARY")
+        )
 
 
 def test_one_value_of_a_file_of_sops(files: ServiceFiles) -> None:

@@ -15,7 +15,7 @@ from reconciler.repository import Mirror, Remote
 def test_what_a_mirror_brings_is_obeyed_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(tmp_path, monkeypatch, seed=1)
     bare, copy = rig.git.git.git_dir, tmp_path / "copy.git"
-    rig.reconciler._source._mirror = Mirror(  # type: ignore[attr-defined]
+    rig.reconciler._orders._source._mirror = Mirror(  # type: ignore[attr-defined]
         rig.folder / "state/repository.git", Remote(f"file://{bare}"), "main", others=(Remote(f"file://{copy}"),)
     )
     rig.step_quietly()

@@ -13,7 +13,7 @@ from doc_pages import DOCS, ROOT, fenced, quoted, rows, section, text_of, words
 from one_device import NO_SUCH_KEY, allowed_keys, listed, rendered
 
 from reconciler import errors, terminal
-from reconciler.agent import cli as device_cli
+from reconciler.agent import parsers as device_parsers
 from reconciler.agent.config import load_config
 from reconciler.errors import ConfigError, ManifestError
 from reconciler.fleet import cli as fleet_cli
@@ -66,7 +66,7 @@ def arguments(parser: argparse.ArgumentParser) -> set[str]:
 
 
 PARSERS = {
-    "## reconciler": ("reconciler", device_cli._parser()),
+    "## reconciler": ("reconciler", device_parsers.new_parser()),
     "## fleet": ("fleet", fleet_cli._parser()),
     "## python -m signing": ("python -m signing", signing_cli._parser()),
 }

@@ -3,6 +3,5 @@
 from reconciler.agent.docker_engine.client import Client
 from reconciler.agent.docker_engine.engine import DockerEngine
 from reconciler.agent.docker_engine.logs import Excerpt, Line, containers_of, read_logs
-from reconciler.agent.docker_engine.registry import Registries
 
-__all__ = ["Client", "DockerEngine", "Excerpt", "Line", "Registries", "containers_of", "read_logs"]
+__all__ = ["Client", "DockerEngine", "Excerpt", "Line", "containers_of", "read_logs"]

@@ -1,0 +1,93 @@
+"""python -m reconciler.agent.errand: one piece of work for the agent that waits, done by a process that ends.
+
+Verifying, rendering, signing and reading registries need libraries and memory that an agent which sits idle shall not
+hold. A request is one line of JSON on standard input: the settings, as the agent read them, and what to do. The answer
+is one line on standard output (answer.py). When the input ends, so does the errand: whoever asked is gone.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import reconciler
+from reconciler.agent.answer import Answer, encode, tell, tell_error
+from reconciler.agent.build import make_delivery, make_keyring, make_orders
+from reconciler.agent.config import Config, parse_config
+from reconciler.agent.identity import Identity
+from reconciler.agent.journal import Journal
+from reconciler.agent.log_lines import log_to_stderr
+from reconciler.errors import ReconcilerError, StateError
+from reconciler.model import ConfigFile, Report
+from reconciler.model.codec import from_json
+
+_ABANDONED = 75
+
+
+def main(asked: BinaryIO, answered: BinaryIO) -> int:
+    """Do what is asked for; 0, also when the answer is an error."""
+    log_to_stderr(logging.INFO)
+    # Ctrl-C and a hangup are for who asked, and end this by the end of the input.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    request = json.loads(asked.readline())
+    threading.Thread(target=_end_with, args=(asked,), name="lifeline", daemon=True).start()
+    answered.write(encode(answer(request)))
+    answered.flush()
+    return 0
+
+
+def answer(request: Mapping[str, Any]) -> Answer:
+    """The answer to a request that was read."""
+    try:
+        if request["version"] != reconciler.__version__:
+            told = f"the reconciler on the disk is {reconciler.__version__}, the one that runs is {request['version']}"
+            raise StateError(told, advice="restart the service")
+        config = parse_config(request["settings"].encode(), Path(request["path"]))
+        return _ERRANDS[request["do"]](config, request)
+    except ReconcilerError as error:
+        return Answer(error=tell_error(error))
+
+
+def _recall(config: Config, _: Mapping[str, Any]) -> Answer:
+    return Answer(tell(make_orders(config, Journal(config.state), Identity(config.identity)).recall()))
+
+
+def _obtain(config: Config, _: Mapping[str, Any]) -> Answer:
+    return Answer(tell(make_orders(config, Journal(config.state), Identity(config.identity)).obtain()))
+
+
+def _deliver(config: Config, request: Mapping[str, Any]) -> Answer:
+    report = from_json(Report, request["report"].encode())
+    make_delivery(config, Identity(config.identity)).deliver(report, request["now"])
+    return Answer()
+
+
+def _unseal(config: Config, request: Mapping[str, Any]) -> Answer:
+    file = from_json(ConfigFile, request["file"].encode())
+    return Answer(unsealed=make_keyring(config).unseal(file))
+
+
+_ERRANDS: dict[str, Callable[[Config, Mapping[str, Any]], Answer]] = {
+    "recall": _recall,
+    "obtain": _obtain,
+    "deliver": _deliver,
+    "unseal": _unseal,
+}
+
+
+def _end_with(asked: BinaryIO) -> None:
+    # Not by the buffer, whose lock this thread would keep at the end of the program.
+    while os.read(asked.fileno(), 4096):
+        pass
+    # Nobody waits for the answer any more, and the next agent may begin: what was half written is swept by it.
+    os._exit(_ABANDONED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.stdin.buffer, sys.stdout.buffer))

@@ -1,0 +1,112 @@
+"""Sends out errands: one process at a time, which does what needs much memory, answers and ends (errand.py)."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import reconciler
+from reconciler.agent.answer import Answer, decode, encode_request, hear, hear_error
+from reconciler.agent.known import Known
+from reconciler.errors import ErrandFailed
+from reconciler.model import ConfigFile, Report
+from reconciler.model.codec import canonical
+
+# git gives up on a server that is silent for a minute, and on itself after five; a slow link may need several of those.
+MOST_SECONDS = 1800.0
+
+
+def _interpreter() -> str:
+    """This Python, by a path that stays when the link to the newest version is turned (docs/guides/install.md)."""
+    path = Path(sys.executable)
+    return str(Path(os.path.realpath(path.parent)) / path.name)
+
+
+def _home() -> str:
+    """Where this very code was imported from."""
+    return os.path.realpath(Path(reconciler.__file__).parent.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Errands:
+    """For the agent that was started with these settings, at this path. An errand that is under way ends with it."""
+
+    settings: bytes
+    path: Path
+    most_seconds: float = MOST_SECONDS
+    interpreter: str = field(default_factory=_interpreter)
+    home: str = field(default_factory=_home)
+    unsealing: threading.Lock = field(default_factory=threading.Lock, compare=False)
+
+    def recall(self) -> Known | None:
+        """What was trusted before; nothing yet, if so. Raises ReconcilerError."""
+        return hear(self._sent("recall").known)
+
+    def obtain(self) -> Known:
+        """Ask Git, judge and render. Raises ReconcilerError."""
+        known = hear(self._sent("obtain").known)
+        if known is None:
+            raise ErrandFailed("the errand `obtain` answers nothing", advice="see its log")
+        return known
+
+    def deliver(self, report: Report, now: float) -> None:
+        """Sign and push a report. Raises ReconcilerError when it has to wait."""
+        self._sent("deliver", report=canonical(report).decode(), now=now)
+
+    def unseal(self, file: ConfigFile) -> bytes:
+        """What was sealed. Raises SealRefused, PermissionDenied, ConfigError, ErrandFailed; none tells content."""
+        # Lanes start side by side; a small device has no room for as many Pythons.
+        with self.unsealing:
+            content = self._sent("unseal", file=canonical(file).decode()).unsealed
+        if content is None:
+            raise ErrandFailed("the errand `unseal` answers nothing", advice="see its log")
+        return content
+
+    def _sent(self, do: str, **more: object) -> Answer:
+        head = {"version": reconciler.__version__, "settings": self.settings.decode(), "path": str(self.path), "do": do}
+        line = self._answered(do, encode_request({**head, **more}))
+        try:
+            answer = decode(line)
+        except ValueError:
+            # Its words might be those of an answer that holds a secret.
+            raise ErrandFailed(f"the errand `{do}` answers what is no answer", advice="see its log") from None
+        if answer.error is not None:
+            raise hear_error(answer.error)
+        return answer
+
+    def _answered(self, do: str, request: bytes) -> bytes:
+        """What it says. Its input stays open for as long as somebody waits."""
+        # Not from the folder in which somebody happens to stand (-P), and no other version of ours.
+        command = [self.interpreter, "-P", "-m", "reconciler.agent.errand"]
+        environment = {**os.environ, "PYTHONPATH": self.home}
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        except OSError as error:
+            raise ErrandFailed(f"the errand `{do}` cannot be started: {error.strerror}") from error
+        deadline = threading.Timer(self.most_seconds, process.kill)
+        deadline.start()
+        try:
+            return _talk(process, request)
+        finally:
+            deadline.cancel()
+            if process.wait() != 0:
+                told = f"the errand `{do}` ended with {process.returncode}"
+                raise ErrandFailed(told, advice="see the log before it; it is tried again")
+
+
+def _talk(process: "subprocess.Popen[bytes]", request: bytes) -> bytes:
+    if process.stdin is None or process.stdout is None:
+        raise ErrandFailed("an errand without pipes")
+    try:
+        process.stdin.write(request)
+        process.stdin.flush()
+        return process.stdout.read()
+    except BrokenPipeError:
+        return b""  # it ended; how, is told
+    finally:
+        process.stdout.close()
+        with suppress(BrokenPipeError):
+            process.stdin.close()

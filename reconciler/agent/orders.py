@@ -1,0 +1,99 @@
+"""What Git says, judged by the rules of the device's mode, and rendered for this device: all that needs much memory."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.admission import Admission
+from reconciler.agent.config import Config
+from reconciler.agent.identity import Identity
+from reconciler.agent.image_signatures import ImageSignatures
+from reconciler.agent.journal import Journal
+from reconciler.agent.known import Known, Obtained, Rendered
+from reconciler.agent.remembered import Trusted
+from reconciler.agent.source import Source
+from reconciler.errors import ManifestError, Problem, ReconcilerError, StateError
+from reconciler.manifests import FleetFiles
+from reconciler.model import Fact
+from reconciler.repository import Mirror
+
+log = logging.getLogger("reconciler")
+
+
+class DirectOrders:
+    """Worked out in this process."""
+
+    def __init__(  # the parts that they are made of, handed in by the command line and by tests
+        self,
+        config: Config,
+        source: Source,
+        mirror: Mirror,
+        journal: Journal,
+        *,
+        signatures: ImageSignatures | None = None,
+        identity: Identity | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._config, self._source, self._mirror, self._journal = config, source, mirror, journal
+        self._signatures, self._identity, self._clock = signatures, identity, clock
+
+    def obtain(self, bundle: Path | None = None) -> Known:
+        """As all Orders; or out of this bundle, as if it were the server."""
+        known = self._known(self._source.obtain(self._clock(), bundle))
+        self._mirror.tidy()
+        return known
+
+    def recall(self) -> Known | None:
+        try:
+            trusted = self._journal.trusted
+            facts = (Fact("Trusted", True, "Kept", "not asked yet"), Fact("Fresh", None, "NotAsked", ""))
+            return self._known(Obtained("", trusted, facts), asks=False) if trusted is not None else None
+        except StateError:
+            return None
+
+    def look(self, *, fetch: bool) -> Known:
+        """As `obtain`, for a preview: nothing is remembered. Raises what there is to say when nothing is trusted."""
+        obtained = self._source.look(self._clock(), fetch=fetch)
+        if obtained.trusted is None:
+            raise obtained.errors[0] if obtained.errors else ReconcilerError("nothing is trusted yet")
+        for error in obtained.errors:
+            log.warning("%s", error)
+        admission = self._source.admission(self._config.device, self._config.allow)
+        known = Known(obtained, self._render(obtained.trusted, admission, asks=fetch), admission)
+        if known.rendered.error is not None:
+            log.warning("%s", known.rendered.error)
+        return known
+
+    def _known(self, obtained: Obtained, *, asks: bool = True) -> Known:
+        try:
+            admission = self._source.admission(self._config.device, self._config.allow)
+        except StateError as error:
+            # Nothing new is let in; what runs was let in before, and goes on being healed.
+            problem = Problem(error.where, error.what, error.advice)
+            nothing = Rendered(None, (problem,), error) if obtained.trusted is not None else Rendered(None)
+            return Known(obtained, nothing, Admission(self._config.allow))
+        return Known(obtained, self._render(obtained.trusted, admission, asks=asks), admission)
+
+    def _render(self, trusted: Trusted | None, admission: Admission, *, asks: bool) -> Rendered:
+        """What a commit says of this device. Registries are asked for signatures of images, or only remembered."""
+        if trusted is None:
+            return Rendered(None)
+        try:
+            fleet = FleetFiles(self._mirror.files(trusted.commit, self._config.device))
+            rendering = fleet.render(self._config.device)
+            if self._identity is not None and rendering.device.identity:
+                self._identity.settle(rendering.device.identity)
+            if self._signatures is not None:
+                images = (service.image for app in rendering.desired.apps for service in app.services)
+                known = self._signatures.known(admission.images, images, asks=asks)
+                admission = replace(admission, images=known)
+            rendering = fleet.admit(rendering, admission, os.path.realpath)
+        except ManifestError as error:
+            return Rendered(None, error.problems, error)
+        except ReconcilerError as error:
+            return Rendered(None, (Problem(error.where, error.what, error.advice),), error)
+        broken = ManifestError(rendering.problems) if rendering.problems else None
+        return Rendered(rendering.desired, rendering.problems, broken)

@@ -1,0 +1,159 @@
+"""When an agent that sits idle sends an errand, and when what it knows is still true. Real Git, a clock by hand."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from soak_rig import Rig
+
+from reconciler.agent.known import Known
+from reconciler.agent.polling import LOOK_AGAIN_SECONDS, TROUBLE_MOST_SECONDS, PolledOrders
+from reconciler.errors import ConfigError, ErrandFailed, ReconcilerError, Relayed
+from reconciler.repository import Mirror, Remote
+
+
+class Errands:
+    """Done at once, in this process; each is counted, and the next one may fail."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig, self.sent = rig, 0
+        self.fails: ReconcilerError | None = None
+
+    def recall(self) -> Known | None:
+        return self._done(self.rig.reconciler._orders.recall)
+
+    def obtain(self) -> Known:
+        return self._done(self.rig.reconciler._orders.obtain)
+
+    def _done(self, act: Callable[[], Known | None]) -> Known:
+        self.sent += 1
+        if self.fails is not None:
+            raise self.fails
+        return act()  # type: ignore[return-value]
+
+
+class Desk:
+    """A device that polls, and its clock."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, mirrors: tuple[Remote, ...] = ()) -> None:
+        self.rig, self.now = Rig(folder, monkeypatch, seed=1), 0.0
+        self.errands = Errands(self.rig)
+        config = replace(self.rig.reconciler._config, mirrors=mirrors)
+        mirror = Mirror(folder / "state" / "repository.git", config.remote, "main", others=mirrors)
+        self.orders = PolledOrders(config, self.errands, mirror, lambda: self.now)
+        self.server = self.rig.git.git.git_dir
+
+    def polls(self, seconds: float = 60.0) -> tuple[Known, int]:
+        """What is known by the poll so much later, and how many errands it took."""
+        before = self.errands.sent
+        self.now += seconds
+        return self.orders.obtain(), self.errands.sent - before
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    made = Desk(tmp_path, monkeypatch)
+    assert made.polls()[1] == 1
+    return made
+
+
+def test_nothing_new_takes_no_errand(desk: Desk) -> None:
+    first, _ = desk.polls()
+    for _ in range(5):
+        assert desk.polls() == (first, 0)
+    assert first.obtained.errors == ()
+
+
+def test_a_commit_takes_one_errand(desk: Desk) -> None:
+    desk.rig.commit("New")
+    known, sent = desk.polls()
+    assert (known.obtained.trusted.commit, sent) == (desk.rig.git.main, 1)  # type: ignore[union-attr]
+    assert desk.polls()[1] == 0
+
+
+def test_keys_that_changed_take_one_errand(desk: Desk) -> None:
+    keys = desk.rig.folder / "keys"
+    keys.write_text(keys.read_text().splitlines()[1] + "\n")
+    known, sent = desk.polls()
+    assert sent == 1
+    assert [fact.reason for fact in known.obtained.facts if fact.type == "Trusted"] == ["TRUST_LOST"]
+
+
+def test_keys_of_the_same_size_and_time_that_are_another_file_are_seen(desk: Desk) -> None:
+    keys = desk.rig.folder / "keys"
+    times = keys.stat()
+    beside = keys.with_name("keys.new")
+    beside.write_bytes(keys.read_bytes())
+    os.utime(beside, ns=(times.st_atime_ns, times.st_mtime_ns))
+    beside.rename(keys)
+    assert desk.polls()[1] == 1
+
+
+def test_somebody_who_asks_gets_an_errand_and_only_one(desk: Desk) -> None:
+    desk.orders.insist()
+    assert [desk.polls()[1] for _ in range(2)] == [1, 0]
+
+
+def test_while_the_server_is_away_what_was_known_holds_and_no_errand_goes(desk: Desk) -> None:
+    before, _ = desk.polls()
+    desk.server.rename(desk.server.with_name("away"))
+    for _ in range(3):
+        known, sent = desk.polls()
+        assert (sent, known.rendered, known.admission) == (0, before.rendered, before.admission)
+        assert known.obtained.is_cut_off
+        assert {fact.type: (fact.status, fact.reason) for fact in known.obtained.facts} == {
+            "Trusted": (True, "Kept"),
+            "Fresh": (False, "RemoteUnavailable"),
+        }
+    desk.server.with_name("away").rename(desk.server)
+    assert desk.polls() == (before, 0)
+
+
+def test_with_mirrors_an_errand_finds_one_that_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "copy.git"
+    desk = Desk(tmp_path, monkeypatch, (Remote(f"file://{copy}"),))
+    desk.polls()
+    desk.server.rename(copy)
+    # Each time: whether the mirror moved, only an errand can tell.
+    assert [desk.polls()[1] for _ in range(2)] == [1, 1]
+
+
+def test_what_is_wrong_is_looked_at_again_ever_later_and_at_once_when_it_changes(desk: Desk) -> None:
+    desk.rig.images["app-0"] = ""
+    desk.rig.commit("Broken")
+    known, sent = desk.polls()
+    assert (sent, bool(known.rendered.problems)) == (1, True)
+    looks = [desk.polls(61)[1] for _ in range(60)]
+    assert looks[:7] == [1, 0, 1, 0, 0, 0, 1], "after one, two and four intervals"
+    assert sum(looks[30:]) == 30 * 61 // TROUBLE_MOST_SECONDS, "and then in each quarter of an hour"
+    desk.rig.images["app-0"] = "good:1"
+    desk.rig.commit("Mended")
+    known, sent = desk.polls()
+    assert (sent, known.rendered.problems) == (1, ())
+
+
+def test_what_is_well_is_looked_at_again_after_an_hour(desk: Desk) -> None:
+    assert desk.polls(LOOK_AGAIN_SECONDS - 61)[1] == 0
+    assert desk.polls(61)[1] == 1
+
+
+def test_an_errand_that_fails_changes_nothing_that_runs_and_is_sent_again(desk: Desk) -> None:
+    before, _ = desk.polls()
+    desk.rig.commit("New")
+    desk.errands.fails = ErrandFailed("the errand `obtain` ended with -9")
+    known, sent = desk.polls()
+    assert (sent, known.rendered, known.obtained.trusted) == (1, before.rendered, before.obtained.trusted)
+    assert [(f.status, f.reason) for f in known.obtained.facts if f.type == "Fresh"] == [(False, "ErrandFailed")]
+    desk.errands.fails = None
+    known, sent = desk.polls()
+    assert (sent, known.obtained.trusted.commit) == (1, desk.rig.git.main)  # type: ignore[union-attr]
+
+
+def test_at_a_start_what_only_people_can_mend_ends_it_and_nothing_else_does(desk: Desk) -> None:
+    desk.errands.fails = Relayed("this device's key cannot be used", ConfigError.exit_code)
+    with pytest.raises(Relayed, match="cannot be used"):
+        desk.orders.recall()
+    desk.errands.fails = ErrandFailed("out of memory")
+    assert desk.orders.recall() is not None, "what it knew before"

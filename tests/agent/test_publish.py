@@ -1,0 +1,73 @@
+"""Who records and who sends: what happens to a report that is recorded while another one is on its way."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.agent.journal import Journal
+from reconciler.agent.publish import Publisher
+from reconciler.errors import RemoteUnavailable
+from reconciler.model import Report, Revisions
+
+REPORT = Report(
+    device="press-1", time="2026-06-01T00:00:00Z", phase="Healthy", revisions=Revisions(), steps=("start a/b",)
+)
+LATER = replace(REPORT, time="2026-06-01T00:01:00Z", sequence=2, disk_free_bytes=7)
+
+
+class Link:
+    """Notes what is sent; something happens while it does."""
+
+    def __init__(self) -> None:
+        self.sent: list[Report] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def deliver(self, report: Report, now: float) -> None:
+        self.sent.append(report)
+        self.meanwhile()
+
+
+@pytest.fixture
+def link() -> Link:
+    return Link()
+
+
+@pytest.fixture
+def publisher(link: Link, tmp_path: Path) -> Publisher:
+    made = Publisher(link, Journal(tmp_path), 900.0)
+    assert made.record(REPORT, 0.0) is None
+    return made
+
+
+def test_what_says_the_same_at_another_time_is_not_sent_again(link: Link, publisher: Publisher) -> None:
+    """A link on which a report takes longer than a pass would be full of them for ever."""
+    link.meanwhile = lambda: publisher.record(LATER, 60.0)
+    for now in (1.0, 2.0):
+        assert publisher.send(now) is None
+    assert link.sent == [REPORT]
+    assert publisher.previous is not None
+    assert (publisher.previous.report, publisher.previous.is_sent) == (LATER, True)
+
+
+@pytest.mark.parametrize("news", [{"phase": "Failed"}, {"steps": ("start a/b", "stop a/b")}])
+def test_news_that_came_meanwhile_are_sent_next(link: Link, publisher: Publisher, news: dict[str, object]) -> None:
+    newer = replace(LATER, **news)  # type: ignore[arg-type]
+    link.meanwhile = lambda: publisher.record(newer, 60.0)
+    publisher.send(1.0)
+    link.meanwhile = lambda: None
+    publisher.send(2.0)
+    publisher.send(3.0)
+    assert link.sent == [REPORT, newer]
+
+
+def test_what_could_not_be_sent_waits(link: Link, publisher: Publisher) -> None:
+    def refuse() -> None:
+        raise RemoteUnavailable("no answer")
+
+    link.meanwhile = refuse
+    assert "no answer" in str(publisher.send(1.0))
+    link.meanwhile = lambda: None
+    assert publisher.send(2.0) is None
+    assert link.sent == [REPORT, REPORT]
