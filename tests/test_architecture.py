@@ -73,6 +73,7 @@ DOORS = {
     "requests": ("reconciler.agent.docker_engine",),
     "git": ("reconciler.repository.desk",),
     "pyrage": ("reconciler.sealing.age",),
+    "watchdog": ("reconciler.agent.watched_files",),
     "yaml": ("reconciler.reading.parse",),
     "jsonpatch": ("reconciler.manifests.merge",),
     "jsonpointer": ("reconciler.manifests.merge",),

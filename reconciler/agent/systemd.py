@@ -36,6 +36,10 @@ class Systemd:
         """It was asked to end."""
         self._say("STOPPING=1")
 
+    def reloading(self) -> None:
+        """It goes on in a moment, with new settings; `ready` ends it."""
+        self._say(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock() * 1e6)}")
+
     def beat(self) -> None:
         """It is alive. May be called as often as one likes."""
         now = self._clock()

@@ -122,7 +122,7 @@ def test_a_delivered_report_is_signed_by_the_device(
 
 def test_a_key_that_cannot_be_used_keeps_its_words_and_its_code(device: Device, errands: Errands) -> None:
     device.key.unlink()
-    with pytest.raises(ConfigError, match="this device's key cannot be used: .*; make one with"):
+    with pytest.raises(ConfigError, match=r"this device's key cannot be used: .*; make one with"):
         errands.recall()
 
 

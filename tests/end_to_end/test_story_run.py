@@ -51,6 +51,47 @@ def test_sighup_makes_a_pass_at_once(story: Story) -> None:
         wait_until(lambda: shows(story, "two"), PATIENCE, "the second version")
 
 
+def test_whoever_touches_the_nudge_has_a_pass_made(story: Story) -> None:
+    """Such as a program that hears of a push, and may write nothing else of the device's."""
+    story.settings("interval: 2s", "interval: 1h")
+    story.app("web", "one")
+    story.push("The first version")
+    with service(story):
+        story.app("web", "two")
+        story.push("The second version")
+        (story.device.state / "nudge").touch()
+        wait_until(lambda: shows(story, "two"), PATIENCE, "the second version")
+
+
+def test_keys_that_change_are_judged_by_at_once(story: Story) -> None:
+    story.settings("interval: 2s", "interval: 1h")
+    story.app("web", "one")
+    story.push("The first version")
+    with service(story):
+        story.device.trust([])
+        wait_until(lambda: "names no key" in (story.folder / "run.log").read_text(), PATIENCE, "the refusal")
+
+
+def test_new_settings_count_at_once_and_wrong_ones_never(story: Story) -> None:
+    story.settings("interval: 2s", "interval: 1h")
+    story.app("web", "one")
+    story.push("The first version")
+    log = story.folder / "run.log"
+    with service(story) as process:
+        before = story.seen()
+        good = story.device.config.read_text()
+        story.device.config.write_text(good.replace("interval: 1h", "interval: often"))
+        wait_until(lambda: "the settings that were read before hold" in log.read_text(), PATIENCE, "the refusal")
+        story.device.config.write_text(good.replace("interval: 1h", "interval: 1s"))
+        wait_until(lambda: "every 1 s" in log.read_text(), PATIENCE, "the new interval")
+        assert process.poll() is None, "it is the same process, which systemd knows"
+        story.app("web", "two")
+        story.push("The second version")
+        wait_until(lambda: shows(story, "two"), PATIENCE, "the second version, by a poll")
+        assert set(before) == set(story.seen()), "no container came or went for the settings"
+    assert log.read_text().count(f"INFO    start    {story.device.name}") == 2
+
+
 def test_sync_makes_a_pass_at_once_and_tells_how_it_went(story: Story) -> None:
     story.settings("interval: 2s", "interval: 1h")
     story.app("web", "one")
