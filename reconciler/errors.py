@@ -22,6 +22,7 @@
     │   └── UnknownRevision        32
     ├── Untrusted                  40  a commit that the device must not obey
     ├── SealRefused                41  a sealed secret that cannot be unsealed
+    ├── UpdateRefused              42  a version of the reconciler itself that cannot be used
     ├── PermissionDenied           50  a file or socket of this machine that we may not use
     ├── ConfigError                51  the agent's own settings are wrong
     ├── StateError                 52  the state on disk: StateLost: torn, foreign, gone; StateInUse: another agent
@@ -203,6 +204,12 @@ class SealRefused(ReconcilerError):
     def __init__(self, code: str, what: str, *, where: str = "", advice: str = "") -> None:
         self.code = code
         super().__init__(f"{code}: {what}", where=where, advice=advice)
+
+
+class UpdateRefused(ReconcilerError):
+    """A version of the reconciler itself that cannot be used; the one that runs goes on."""
+
+    exit_code = 42
 
 
 class Relayed(ReconcilerError):

@@ -3,10 +3,11 @@
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.fakes.wheels import make_wheel
 
 ROOT = Path(__file__).parent.parent
 # What only operators install; hidden, as where it is missing.
@@ -24,24 +25,8 @@ sys.exit(main())
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    source = tmp_path_factory.mktemp("source")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    for name in (one for one in listed.stdout.split("\0") if one and (ROOT / one).is_file()):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((ROOT / name).read_bytes())
-    out = tmp_path_factory.mktemp("wheel")
-    flags = ("--no-deps", "--no-build-isolation", "--quiet", "--disable-pip-version-check")
-    command = [sys.executable, "-m", "pip", "wheel", *flags, "--wheel-dir", str(out), str(source)]
-    subprocess.run(command, check=True, capture_output=True)
-    (made,) = out.glob("*.whl")
-    yield made
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def run(wheel: Path, module: str, *argv: str) -> "subprocess.CompletedProcess[str]":

@@ -53,6 +53,7 @@ class ToldKnown:
     problems: tuple[Problem, ...]
     error: Told | None
     admission: Admission
+    update: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def tell(known: Known | None) -> ToldKnown | None:
         rendered.problems,
         tell_error(rendered.error) if rendered.error is not None else None,
         known.admission,
+        known.update,
     )
 
 
@@ -94,7 +96,7 @@ def hear(told: ToldKnown | None) -> Known | None:
         return None
     obtained = Obtained(told.seen, told.trusted, told.facts, tuple(map(hear_error, told.errors)))
     error = hear_error(told.error) if told.error is not None else None
-    return Known(obtained, Rendered(told.desired, told.problems, error), told.admission)
+    return Known(obtained, Rendered(told.desired, told.problems, error), told.admission, told.update)
 
 
 def tell_error(error: ReconcilerError) -> Told:

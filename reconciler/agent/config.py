@@ -9,7 +9,7 @@ from reconciler.agent.settings import duration, path_beside, section, word
 from reconciler.agent.trust_settings import TRUST_KEYS, TrustSettings, trust_settings
 from reconciler.errors import ConfigError, ManifestError, PermissionDenied
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
-from reconciler.reading import Node, Problems, check_keys, listed, mapping, parse, size_in_bytes, text
+from reconciler.reading import Node, Problems, boolean, check_keys, listed, mapping, parse, size_in_bytes, text
 from reconciler.repository import Remote, check_branch, is_ssh
 
 DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
@@ -19,12 +19,15 @@ TRANSPORTS = ("branch", "ref")
 _REMOTE_FILES = ("tokenFile", "caFile", "keyFile", "knownHostsFile", "proxyCredentialsFile")
 _ADDRESS_KEYS = ("url", "proxy", *_REMOTE_FILES)
 _REMOTE_KEYS = ("branch", *_ADDRESS_KEYS)
-_SPEC_KEYS = tuple("remote interval trust identity status engine state admission images metrics secrets".split())
+_SPEC_KEYS = tuple(
+    "remote interval trust identity status engine state admission images metrics secrets updates".split()
+)
 _STATUS_KEYS = ("branch", "heartbeat", "transport", "remote")
 # Logs, databases and the next report need room as well.
 KEEP_FREE = 512 * 1024 * 1024
 _LISTEN = re.compile(r"(127\.0\.0\.1|localhost):[1-9][0-9]{0,4}")
 _ADVICE = "see docs/reference/settings.md"
+_SHORTEST_PATIENCE, _LONGEST_PATIENCE = 10.0, 3600.0
 _LONGEST_HEARTBEAT = 7 * 24 * 3600.0
 
 
@@ -45,6 +48,14 @@ class SecretSettings:
 
     folder: Path = Path("/run/reconciler/secrets")
     keys: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSettings:
+    """May Git change the reconciler itself? And how many seconds a new version has to prove itself."""
+
+    allowed: bool = False
+    patience: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,7 @@ class Config:
     # Where metrics are told, on loopback; empty for nowhere.
     metrics: str = ""
     secrets: SecretSettings = SecretSettings()
+    updates: UpdateSettings = UpdateSettings()
 
 
 def load_config(path: Path) -> Config:
@@ -109,7 +121,6 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
     spec = section(node, "spec", _SPEC_KEYS, problems)
     remote = section(spec, "remote", (*_REMOTE_KEYS, "mirrors"), problems)
     interval = _interval(spec, problems)
-    allow = _allowed(section(spec, "admission", ("allow",), problems), problems)
     trust = trust_settings(section(spec, "trust", TRUST_KEYS, problems), folder, problems)
     keep_free = _keep_free(section(spec, "images", ("keepFree",), problems), problems)
     secrets = _secrets(section(spec, "secrets", ("folder", "keyFile"), problems), folder, problems)
@@ -131,10 +142,11 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         interval=interval,
         engine=word(spec, "engine", "unix:///var/run/docker.sock", problems),
         state=path_beside(spec, "state", folder, problems) or Path("/var/lib/reconciler"),
-        allow=allow,
+        allow=_allowed(spec, problems),
         keep_free=keep_free,
         metrics=metrics,
         secrets=secrets,
+        updates=_updates(spec, problems),
         mirrors=_mirrors(remote, identity, folder, problems),
     )
 
@@ -201,12 +213,23 @@ def _secrets(secrets: Node, folder: Path, problems: Problems) -> SecretSettings:
     return SecretSettings(place or SecretSettings().folder, (key,) if key else ())
 
 
+def _updates(spec: Node, problems: Problems) -> UpdateSettings:
+    updates = section(spec, "updates", ("reconciler", "patience"), problems)
+    written = updates.entries.get("reconciler")
+    allowed = boolean(written, "reconciler", problems) if written is not None else False
+    patience = duration(updates, "patience", UpdateSettings().patience, problems)
+    if not _SHORTEST_PATIENCE <= patience <= _LONGEST_PATIENCE:
+        problems.add(updates.place, "`patience` must be from 10s to 1h", "write 10m")
+    return UpdateSettings(allowed, patience)
+
+
 def _keep_free(images: Node, problems: Problems) -> int:
     written = images.entries.get("keepFree")
     return KEEP_FREE if written is None else size_in_bytes(written, "keepFree", problems)
 
 
-def _allowed(admission: Node, problems: Problems) -> frozenset[str]:
+def _allowed(spec: Node, problems: Problems) -> frozenset[str]:
+    admission = section(spec, "admission", ("allow",), problems)
     written = admission.entries.get("allow", Node((), admission.place, admission.place))
     return frozenset(listed(written, "allow", problems, _grant))
 

@@ -19,13 +19,13 @@ from reconciler.model.codec import canonical
 MOST_SECONDS = 1800.0
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """This Python, by a path that stays when the link to the newest version is turned (docs/guides/install.md)."""
     path = Path(sys.executable)
     return str(Path(os.path.realpath(path.parent)) / path.name)
 
 
-def _home() -> str:
+def code_home() -> str:
     """Where this very code was imported from."""
     return os.path.realpath(Path(reconciler.__file__).parent.parent)
 
@@ -37,8 +37,8 @@ class Errands:
     settings: bytes
     path: Path
     most_seconds: float = MOST_SECONDS
-    interpreter: str = field(default_factory=_interpreter)
-    home: str = field(default_factory=_home)
+    python: str = field(default_factory=interpreter)
+    home: str = field(default_factory=code_home)
     unsealing: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     def recall(self) -> Known | None:
@@ -80,7 +80,7 @@ class Errands:
     def _answered(self, do: str, request: bytes) -> bytes:
         """What it says. Its input stays open for as long as somebody waits."""
         # Not from the folder in which somebody happens to stand (-P), and no other version of ours.
-        command = [self.interpreter, "-P", "-m", "reconciler.agent.errand"]
+        command = [self.python, "-P", "-m", "reconciler.agent.errand"]
         environment = {**os.environ, "PYTHONPATH": self.home}
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

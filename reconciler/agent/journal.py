@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.agent.files import write_atomically
-from reconciler.agent.remembered import LONGEST_PAUSE, Memory, Pause, Pulled, Reported, Signed, Trusted
+from reconciler.agent.remembered import LONGEST_PAUSE, Memory, Pause, Pulled, Reported, Signed, Trusted, Updates
 from reconciler.errors import PermissionDenied, StateError, StateInUse, StateLost
 from reconciler.model.codec import canonical, from_json
 
@@ -118,6 +118,14 @@ class Journal:
 
     def write_reported(self, reported: Reported) -> None:
         self._store("report.json", reported)
+
+    @property
+    def updates(self) -> Updates:
+        """How versions of the reconciler did; nothing, when the file cannot be believed: the installed one runs."""
+        return self._load_or_set_aside("updates.json", Updates) or Updates()
+
+    def write_updates(self, updates: Updates) -> None:
+        self._store("updates.json", updates)
 
     def paused(self, now: float) -> Pause | None:
         """The pause that holds now, if any. A clock that was set back does not make it longer than it may be."""

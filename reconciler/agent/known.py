@@ -5,7 +5,7 @@ from typing import Protocol
 
 from reconciler.admission import Admission
 from reconciler.agent.remembered import Trusted
-from reconciler.errors import Problem, ReconcilerError, RemoteUnavailable
+from reconciler.errors import ErrandFailed, Problem, ReconcilerError, RemoteUnavailable
 from reconciler.model import DesiredState, Fact, Revision
 
 
@@ -46,6 +46,14 @@ class Known:
     rendered: Rendered
     # What apps may have, also those that go back to what ran before.
     admission: Admission
+    # The version of the reconciler itself that shall run, by name; empty for the installed one, None for any.
+    update: str | None = None
+
+    @property
+    def is_from_git(self) -> bool:
+        """Did a server answer, and is there something to obey?"""
+        is_asked = not any(isinstance(error, RemoteUnavailable | ErrandFailed) for error in self.obtained.errors)
+        return is_asked and self.obtained.trusted is not None and bool(self.obtained.seen)
 
     def revision(self, branch: str) -> str:
         """What is obeyed, as reports tell it; nothing yet, if so."""

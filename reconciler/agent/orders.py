@@ -7,17 +7,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import reconciler
 from reconciler.admission import Admission
 from reconciler.agent.config import Config
+from reconciler.agent.errands import code_home
 from reconciler.agent.identity import Identity
 from reconciler.agent.image_signatures import ImageSignatures
 from reconciler.agent.journal import Journal
 from reconciler.agent.known import Known, Obtained, Rendered
 from reconciler.agent.remembered import Trusted
 from reconciler.agent.source import Source
-from reconciler.errors import ManifestError, Problem, ReconcilerError, StateError
+from reconciler.agent.updating import told
+from reconciler.agent.versions import Versions
+from reconciler.errors import ManifestError, Problem, ReconcilerError, StateError, UpdateRefused
 from reconciler.manifests import FleetFiles
 from reconciler.model import Fact
+from reconciler.model.tree import wheel_path
 from reconciler.repository import Mirror
 
 log = logging.getLogger("reconciler")
@@ -75,7 +80,34 @@ class DirectOrders:
             problem = Problem(error.where, error.what, error.advice)
             nothing = Rendered(None, (problem,), error) if obtained.trusted is not None else Rendered(None)
             return Known(obtained, nothing, Admission(self._config.allow))
-        return Known(obtained, self._render(obtained.trusted, admission, asks=asks), admission)
+        rendered = self._render(obtained.trusted, admission, asks=asks)
+        update, fact = self._update(obtained.trusted, rendered)
+        if fact is not None:
+            obtained = replace(obtained, facts=(*obtained.facts, fact))
+        return Known(obtained, rendered, admission, update)
+
+    def _update(self, trusted: Trusted | None, rendered: Rendered) -> tuple[str | None, Fact | None]:
+        """The version of the reconciler itself that Git wants, unpacked and ready, and what there is to say of it."""
+        if trusted is None or rendered.desired is None:
+            return None, None
+        wanted = rendered.desired.reconciler
+        if not wanted:
+            return "", None
+        if wanted == reconciler.__version__:
+            return None, Fact("Updated", True, "Running", wanted)
+        if not self._config.updates.allowed:
+            denied = f"{wanted} is wanted, and `updates.reconciler` in the settings of the device does not allow it"
+            return None, Fact("Updated", False, "NotAllowed", denied)
+        versions, path = Versions(self._config.state), wheel_path(wanted)
+        try:
+            wheel = self._mirror.named(trusted.commit, [path])[path]
+            if not wheel:
+                raise UpdateRefused("it is not there, or too big", where=path, advice="put the wheel there")
+            name = versions.store(wanted, wheel)
+        except ReconcilerError as error:
+            return None, Fact("Updated", False, "UpdateRefused", str(error))
+        versions.sweep({name, self._journal.updates.proven, versions.name_of(code_home())})
+        return name, told(wanted, self._journal.updates.failed.get(name))
 
     def _render(self, trusted: Trusted | None, admission: Admission, *, asks: bool) -> Rendered:
         """What a commit says of this device. Registries are asked for signatures of images, or only remembered."""

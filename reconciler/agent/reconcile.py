@@ -39,6 +39,8 @@ class Result:
     report: Report
     errors: tuple[ReconcilerError, ...]
     steps: tuple[str, ...]
+    # Something that concerns no app ended the pass, such as an Engine that does not answer.
+    was_stopped: bool = False
 
 
 class Reconciler:
@@ -106,7 +108,8 @@ class Reconciler:
         unsent = self._publisher.record(report, now.timestamp())
         told = (*obtained.errors, rendered.error, stopped_by, *_troubles(converged), unsent)
         steps = (*converged.performed.done, *converged.removed) if converged else ()
-        return Result(report, _distinct(error for error in told if error is not None), steps)
+        errors = _distinct(error for error in told if error is not None)
+        return Result(report, errors, steps, stopped_by is not None)
 
     def _converge(
         self, known: Known, revision: str, now: float, *, collects: bool

@@ -93,6 +93,29 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A version of the reconciler itself that did not prove itself: how often, why, and when it is tried again, in
+    seconds since 1970; never, if None.
+    """
+
+    tries: int
+    why: str
+    retry_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """By name, the version of the reconciler itself that has proven itself, and those that did not.
+
+    `starts` counts how often the proven one was started since it was well.
+    """
+
+    proven: str = ""
+    starts: int = 0
+    failed: Mapping[str, Attempt] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Somebody's word that nothing of the device is changed: until when, in seconds since 1970, and why."""
 

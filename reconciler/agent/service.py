@@ -2,17 +2,17 @@
 
 import argparse
 import logging
-import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from reconciler.agent.aside import Aside
 from reconciler.agent.control import serve_control
-from reconciler.agent.errands import Errands
+from reconciler.agent.ending import Ending
+from reconciler.agent.errands import Errands, code_home
 from reconciler.agent.journal import Journal
 from reconciler.agent.loop import Bell, Loop, Passes
 from reconciler.agent.machine import look_at_machine
@@ -23,8 +23,18 @@ from reconciler.agent.publish import Publisher
 from reconciler.agent.pulls import Pulls
 from reconciler.agent.reconcile import Reconciler
 from reconciler.agent.settings_file import SettingsFile
+from reconciler.agent.succession import (
+    Succession,
+    end_with_the_old,
+    is_on_trial,
+    start_anew,
+    start_proven,
+    tell_proven,
+)
 from reconciler.agent.systemd import Systemd
 from reconciler.agent.two_loops import TwoLoops
+from reconciler.agent.updating import is_due
+from reconciler.agent.versions import Versions
 from reconciler.agent.watch import watch
 from reconciler.agent.watched_files import watch_files, watched_files
 
@@ -39,13 +49,16 @@ def run(options: argparse.Namespace) -> int:
     """`reconciler run`."""
     settings = SettingsFile(options.config)
     journal = Journal(settings.config.state)
+    ending = Ending()
     with journal.locked():
-        starts_anew = Service(settings, journal).run()
-    if starts_anew:
+        start_proven(settings.config, journal, ending)
+        service = Service(settings, journal)
+        service.run(ending)
+    if service.has_newer_settings:
         log.info("anew     the settings have changed")
-        # In this process, which systemd knows; all that it had opened is closed by it. No nudge may end it meanwhile.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very command by which it was started
+        start_anew(ending)
+    elif service.successor is not None:
+        Succession(settings.config, journal, ending, service.beat).to(service.successor)
     return 0
 
 
@@ -69,32 +82,47 @@ class Service:
         reconciler = Reconciler(config, orders, engine, journal, publisher, machine=look_at_machine())
         bells = self._bell, self._git_bell
         self._loops = TwoLoops(reconciler, orders, pulls, *bells, self._systemd, self._metrics)
-        self._has_newer = threading.Event()
         self._asking = threading.Thread(target=self._ask, name="git", daemon=True)
+        self._versions, self._journal = Versions(config.state), journal
+        # Why it ended, if by itself: newer settings, or another version of the reconciler, by its name.
+        self.has_newer_settings = False
+        self.successor: str | None = None
 
-    def run(self) -> bool:
-        """Until a signal ends it, or newer settings do, which is told. Ending it touches no container."""
+    def run(self, ending: Ending) -> None:
+        """Until a signal ends it, or something by which it goes on anew. Ending it touches no container."""
         config = self._config
         with self._doors():
             log.info("start    %s obeys %s every %g s", config.device, config.remote.url, config.interval)
             self._asking.start()
             self._systemd.ready()
-            passes = Passes(self._loops.reconcile, self._loops.heal)
+            ending.then(self._bell.stop)
+            passes = Passes(self._reconcile, self._loops.heal)
             Loop(passes, config.interval * WITHOUT_GIT, config.device, self._bell).run()
-            self._systemd.reloading() if self._has_newer.is_set() else self._systemd.stopping()
+            self._tell_end()
             self._git_bell.stop()
             # What it sends now need not be sent again; a server that does not answer is not waited for.
             self._asking.join(LAST_WORDS_SECONDS)
         log.info("stop     containers go on running")
-        return self._has_newer.is_set()
+
+    def beat(self) -> None:
+        """Tell systemd that it is alive."""
+        self._systemd.beat()
+
+    def _tell_end(self) -> None:
+        if self.has_newer_settings:
+            self._systemd.reloading()
+        elif self.successor is not None:
+            self._systemd.status("waits for another version to prove itself")
+        else:
+            self._systemd.stopping()
 
     @contextmanager
     def _doors(self) -> Iterator[None]:
         """Be told of signals, events, files and questions."""
         watch(self._engine.changes, self._bell.ring_for_change)
         signal.signal(signal.SIGHUP, lambda *_: self._loops.nudge())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._bell.stop())
+        if is_on_trial():
+            end_with_the_old(self._bell.stop)
         with ExitStack() as doors:
             if self._config.metrics:
                 doors.callback(serve_metrics(self._metrics, self._config.metrics))
@@ -105,12 +133,33 @@ class Service:
     def _ask(self) -> None:
         Loop(Passes(self._ask_git, self._loops.send), self._config.interval, self._config.device, self._git_bell).run()
 
+    def _reconcile(self) -> float:
+        is_first = not self._loops.passed.is_set()
+        rest = self._loops.reconcile()
+        if is_first and self._loops.passed.is_set() and self._journal.updates.starts:
+            # It starts well, also without a network.
+            self._journal.write_updates(replace(self._journal.updates, starts=0))
+        return rest
+
     def _ask_git(self) -> float:
         if self._settings.has_newer():
-            self._has_newer.set()
+            self.has_newer_settings = True
             self._bell.stop()
             return 0.0
-        return self._loops.ask_git()
+        rest = self._loops.ask_git()
+        if self._loops.proven.is_set():
+            self._prove()
+        return rest
+
+    def _prove(self) -> None:
+        """It has shown that it does its work; now another version may show that, too."""
+        if is_on_trial():
+            tell_proven()
+            return
+        update, running = self._loops.update, self._versions.name_of(code_home())
+        if self._config.updates.allowed and is_due(update, running, self._journal.updates, time.time()):
+            self.successor = update
+            self._bell.stop()
 
     def _alive(self) -> None:
         """The loop that waits is alive; so must be the other one."""

@@ -1,6 +1,7 @@
 """What the two loops share: what Git said last, and the bells by which they wake each other."""
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 
@@ -37,6 +38,14 @@ class TwoLoops:
         self._was_cut_off = False
         self._rests_until = 0.0
         self._turns = Turns()
+        # A full pass has come to its end; and one that Git had answered for, of which the report is on the server.
+        self.passed, self._has_passed_by_git = threading.Event(), False
+        self.proven = threading.Event()
+
+    @property
+    def update(self) -> str | None:
+        """The version of the reconciler itself that shall run, by what Git said last (Known)."""
+        return self._known.update if self._known is not None else None
 
     def sync(self, seconds: float) -> Result | None:
         """Of any thread: ask Git now, and wait for the pass that goes by its answer; None after so long."""
@@ -73,6 +82,8 @@ class TwoLoops:
         error = self._reconciler.send()
         if error is not None:
             log.error("%s", error)
+        elif self._has_passed_by_git:
+            self.proven.set()
         return ()
 
     def reconcile(self) -> float:
@@ -80,7 +91,10 @@ class TwoLoops:
         # In this order: a pass that begins after Git has answered goes by the answer.
         self._turns.begins()
         if (known := self._known) is not None:
-            _log(self._converge(known, is_full=True))
+            result = self._converge(known, is_full=True)
+            self._has_passed_by_git = self._has_passed_by_git or (known.is_from_git and not result.was_stopped)
+            self.passed.set()
+            _log(result)
         return 0.0
 
     def heal(self) -> Sequence[str]:

@@ -83,6 +83,8 @@ class Previews:
         move = self._moves.of(pair.before, pair.after) if pair.before else None
         before, after = self._rendered(pair)
         old = before.desired if before else DesiredState(name)
+        if before is not None and old.reconciler != after.desired.reconciler:
+            note = f"the reconciler itself becomes {after.desired.reconciler or 'the one that was installed'}"
         if old.apps == after.desired.apps:
             return DevicePreview(name, problems=after.problems, note=note, move=move)
         plan = self._plan(old, after.desired)

@@ -8,7 +8,8 @@ from reconciler.documents import compile_policy
 from reconciler.errors import ManifestError, Problem, ProblemKind, ReconcilerError
 from reconciler.fleet.secrets import findings
 from reconciler.manifests import POLICY_FILE, Device, FleetFiles, check_documents
-from reconciler.model.tree import Tree
+from reconciler.model.tree import Tree, wheel_path
+from reconciler.reading import scalar_text
 from signing import PublicKey, SignatureError
 
 
@@ -50,7 +51,7 @@ def validate(tree: Tree) -> Validation:
         except ManifestError as error:
             problems = error.problems
         else:
-            problems = (*rendering.problems, *_identity(rendering.device))
+            problems = (*rendering.problems, *_identity(rendering.device), *_wheel(files, name))
             apps |= {app.name for app in rendering.desired.apps}
         for problem in problems:
             concerned.setdefault(problem, []).append(name)
@@ -87,6 +88,15 @@ def _identity(device: Device) -> tuple[Problem, ...]:
             Problem(str(device.identity_place), f"`identity`: {error}", "write the public half of the device's key"),
         )
     return ()
+
+
+def _wheel(files: FleetFiles, device: str) -> tuple[Problem, ...]:
+    """A version of the reconciler that nobody put there."""
+    node = files.wanted(device).reconciler
+    path = wheel_path(scalar_text(node)) if node else ""
+    if node is None or path in files.tree:
+        return ()
+    return (Problem(str(node.place), f"there is no `{path}`", "put the wheel there, and say what it is called"),)
 
 
 def _place(finding: Finding) -> tuple[str, list[int]]:

@@ -49,6 +49,8 @@ class Source:
     apps: tuple[tuple[str, Place], ...] = ()
     variables: Mapping[str, Node] = field(default_factory=dict)
     patches: tuple[Patch, ...] = ()
+    # The version of the reconciler itself.
+    reconciler: Node | None = None
 
     @property
     def told(self) -> str:
@@ -169,7 +171,8 @@ def _source(name: str, tier: str, spec: Mapping[str, Node], problems: Problems) 
     apps = tuple((scalar_text(app), app.place) for app in spec["apps"].elements) if "apps" in spec else ()
     variables = spec["variables"].entries if "variables" in spec else {}
     patches = spec["patches"].elements if "patches" in spec else ()
-    return Source(name, tier, apps, variables, tuple(_patch(patch, bool(tier), problems) for patch in patches))
+    made = tuple(_patch(patch, bool(tier), problems) for patch in patches)
+    return Source(name, tier, apps, variables, made, spec.get("reconciler"))
 
 
 def _patch(node: Node, is_shared: bool, problems: Problems) -> Patch:

@@ -127,6 +127,12 @@ _PATCH = Fields(
     },
     one_of={"patch": "RFC 6902", "merge": "RFC 7396"},
 )
+_VERSION = Text(
+    r"[0-9]+(\.[0-9]+){0,3}((a|b|rc|\.post|\.dev)[0-9]+)?",
+    noun="version",
+    advice="write it as it stands in the name of its wheel, such as 0.2.0",
+)
+_RECONCILER = Field(_VERSION, "The version that the reconciler itself shall have, out of the folder `reconciler/`.")
 _VARIABLES = MapOf(Text(may_be_nothing=True))
 
 
@@ -169,6 +175,7 @@ LAYER = document(
             "apps": Field(ListOf(APP_NAME), "Apps that these devices run."),
             "variables": Field(_VARIABLES, "For `${NAME}` in Compose files."),
             "patches": Field(ListOf(_PATCH), "Changes of apps, in order."),
+            "reconciler": _RECONCILER,
         }
     ),
 )
@@ -187,6 +194,7 @@ DEVICE = document(
             ),
             "variables": Field(_VARIABLES, "For `${NAME}` in Compose files, over those of all layers."),
             "patches": Field(ListOf(_PATCH), "Changes of apps, after those of all layers."),
+            "reconciler": _RECONCILER,
             "allowEmpty": Field(Truth(), "May this device run nothing at all? `false` if not given."),
             "retired": Field(Truth(), "Shall this device stop all its apps, and go? `false` if not given."),
         }

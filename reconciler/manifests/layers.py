@@ -68,6 +68,21 @@ def variables_of(device: Device, sources: Iterable[Source], problems: Problems) 
     return values
 
 
+def reconciler_of(sources: Iterable[Source], problems: Problems) -> Node | None:
+    """The version that the reconciler itself shall have, as it is written last; two layers of one tier must agree."""
+    found: Node | None = None
+    tier = ""
+    for source in sources:
+        node = source.reconciler
+        if node is None:
+            continue
+        if found is not None and tier == source.tier and scalar_text(found) != scalar_text(node):
+            advice = "two layers of one tier must not both set it: move one to another tier"
+            problems.add(node.place, f"`reconciler` is also set at {found.place}", advice)
+        found, tier = node, source.tier
+    return found
+
+
 def patches_of(sources: Iterable[Source], apps: Mapping[str, Place], problems: Problems) -> Mapping[str, list[Patch]]:
     """The patches of each app, in order. Problems: a target that the device does not run, two writers in a tier."""
     found: dict[str, list[Patch]] = {app: [] for app in apps}

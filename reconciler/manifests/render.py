@@ -27,10 +27,10 @@ from reconciler.manifests.documents import (
     read_layer,
 )
 from reconciler.manifests.explain import Explanation, explain
-from reconciler.manifests.layers import LayerIndex, apps_of, patches_of, sources_of, variables_of
+from reconciler.manifests.layers import LayerIndex, apps_of, patches_of, reconciler_of, sources_of, variables_of
 from reconciler.model import App, DesiredState, Place, Service
 from reconciler.model.tree import Tree
-from reconciler.reading import Node, Problems, parse
+from reconciler.reading import Node, Problems, parse, scalar_text
 
 Document = TypeVar("Document")
 
@@ -53,6 +53,8 @@ class Wanted:
     apps: Mapping[str, Place]
     variables: Mapping[str, str]
     patches: Mapping[str, list[Patch]]
+    # The version that the reconciler itself shall have.
+    reconciler: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +160,9 @@ class FleetFiles:
         apps = apps_of(sources)
         variables = variables_of(device, sources, problems)
         patches = patches_of(sources, apps, problems)
+        version = reconciler_of(sources, problems)
         problems.raise_if_any()
-        return Wanted(device, sources, apps, variables, patches)
+        return Wanted(device, sources, apps, variables, patches, version)
 
     def render(self, name: str) -> Rendering:
         """What this device shall be. Raises UnknownDevice, or ManifestError when nothing of it can be rendered."""
@@ -215,7 +218,12 @@ class FleetFiles:
         is_retired = wanted.device.is_retired
         may_be_empty = wanted.device.allow_empty or is_retired
         desired = DesiredState(
-            wanted.device.name, tuple(rendered), untouched, allow_empty=may_be_empty, is_retired=is_retired
+            wanted.device.name,
+            tuple(rendered),
+            untouched,
+            allow_empty=may_be_empty,
+            is_retired=is_retired,
+            reconciler=scalar_text(wanted.reconciler) if wanted.reconciler else "",
         )
         return Rendering(wanted.device, desired, broken.found)
 

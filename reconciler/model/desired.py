@@ -111,6 +111,8 @@ class DesiredState:
     is_whole: bool = True
     # The device goes: it runs nothing, and says so.
     is_retired: bool = False
+    # The version that the reconciler itself shall have; empty, when nobody says.
+    reconciler: str = ""
 
     def app(self, name: str) -> App | None:
         return next((app for app in self.apps if app.name == name), None)

@@ -7,6 +7,8 @@ Tree = Mapping[str, bytes]
 
 # The folder of sealed secrets (manifests/compose/sealed.py).
 SECRETS = "secrets"
+# The folder of versions of the reconciler itself, a wheel each.
+RECONCILERS = "reconciler"
 
 
 def files_under(tree: Tree, folder: str) -> list[str]:
@@ -19,6 +21,11 @@ def inside(folder: str, relative: str) -> str | None:
     """The path of a file named relative to a folder, or None when it leads outside of it."""
     path = posixpath.normpath(posixpath.join(folder, relative))
     return path if path.startswith(folder.rstrip("/") + "/") and not relative.startswith("/") else None
+
+
+def wheel_path(version: str) -> str:
+    """Where the wheel of a version of the reconciler lies, named as wheels are (PEP 427)."""
+    return f"{RECONCILERS}/git_edge_reconciler-{version}-py3-none-any.whl"
 
 
 def is_needed_by(path: str, device: str) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import git
 
 from reconciler.errors import GitError, PushRejected, RemoteUnavailable, UnknownRevision
-from reconciler.model.tree import Tree
+from reconciler.model.tree import RECONCILERS, SECRETS, Tree
 from reconciler.repository.blame import Blames
 from reconciler.repository.commits import Author
 from reconciler.repository.git import MAX_MEMORY, Git, complaint, went_elsewhere
@@ -21,7 +21,7 @@ from reconciler.repository.objects import MAX_FILE_BYTES, check_path, read_tree,
 _BEHIND = ("non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref")
 # Refs that one call names.
 _AT_ONCE = 200
-_FOLDERS = ("apps", "layers", "devices", "secrets", "trust", "rollouts", "requests")
+_FOLDERS = ("apps", "layers", "devices", SECRETS, "trust", "rollouts", "requests", RECONCILERS)
 
 
 class _Remote(NamedTuple):

@@ -178,7 +178,7 @@ def test_an_errand_without_an_answer_is_told(program: str, told: str, errands: E
 
 def test_an_interpreter_that_is_gone_is_told(errands: Errands, tmp_path: Path) -> None:
     with pytest.raises(ErrandFailed, match="cannot be started: No such file"):
-        replace(errands, interpreter=str(tmp_path / "python")).obtain()
+        replace(errands, python=str(tmp_path / "python")).obtain()
 
 
 def test_an_errand_that_takes_too_long_is_ended(errands: Errands, tmp_path: Path) -> None:

@@ -228,3 +228,12 @@ def test_ci_sees_the_exit_code_of_the_program(desk: FleetDesk) -> None:
         done = subprocess.run(command, cwd=desk.folder, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_another_version_of_the_reconciler_is_a_change(desk: FleetDesk) -> None:
+    desk.commit(SMALL)
+    desk.edit("devices/d2.yaml", "spec:", "spec:\n  reconciler: 0.2.0")
+    desk.commit({"README.md": "words"})
+    answer = desk.fleet("plan", "HEAD~1..HEAD")
+    assert answer.code == CHANGES
+    assert answer.out == "1 device: the reconciler itself becomes 0.2.0\n  on d2\n"

@@ -252,3 +252,14 @@ def test_a_note_hides_no_problem_behind_it(desk: FleetDesk) -> None:
     assert [line.split(":")[0] for line in answer.lines] == ["rollouts/z.yaml", "rollouts/a.yaml"]
     desk.lay({"fleet.yaml": "kind: Fleet\n"})
     assert any(line.startswith("rollouts/z.yaml:3:18: ") for line in desk.fleet("validate").lines)
+
+
+def test_a_version_of_the_reconciler_that_nobody_put_there_is_told(desk: FleetDesk) -> None:
+    desk.lay(SMALL)
+    desk.edit("layers/base/all.yaml", "apps: [web]", "apps: [web]\n  reconciler: 0.2.0")
+    answer = desk.fleet("validate")
+    assert answer.code == 11
+    assert "there is no `reconciler/git_edge_reconciler-0.2.0-py3-none-any.whl`" in answer.lines[0]
+    assert answer.lines[0].startswith("layers/base/all.yaml:")
+    desk.lay({"reconciler/git_edge_reconciler-0.2.0-py3-none-any.whl": "a wheel"})
+    assert desk.fleet("validate").code == 0
