@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from reconciler.agent import trust_commands
 from reconciler.agent.build import build, make_delivery, make_engine, make_orders
-from reconciler.agent.check import IDS, check
+from reconciler.agent.checks import IDS, check
 from reconciler.agent.config import load_config
 from reconciler.agent.control import ask_for_pass
 from reconciler.agent.identity import Identity

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import reconciler
-from reconciler.agent.check import IDS, check
+from reconciler.agent.checks import IDS, check
 from reconciler.agent.config import Config, load_config
 from reconciler.agent.journal import Journal
 from reconciler.agent.machine import look_at_machine

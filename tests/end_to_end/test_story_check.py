@@ -8,7 +8,7 @@ from service import service
 from story import Story
 
 from lab.operator import Operator
-from reconciler.agent.check import IDS
+from reconciler.agent.checks import IDS
 
 pytestmark = pytest.mark.docker
 

@@ -1,5 +1,7 @@
 """What the checks of a device look at, each thing asked for once, and the words for what is not well."""
 
+import re
+import sys
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -83,3 +85,9 @@ class Checked:
             return ask()
         except ReconcilerError as error:
             raise Skipped("the Engine does not answer") from error
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Major and minor. What has none is built by somebody who knows better than a check."""
+    found = re.search(r"([0-9]+)\.([0-9]+)", version)
+    return (int(found[1]), int(found[2])) if found else (sys.maxsize,)
