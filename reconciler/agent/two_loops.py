@@ -80,6 +80,7 @@ class TwoLoops:
         if time.monotonic() < self._rests_until:
             return ()
         error = self._reconciler.send()
+        self._metrics.note_send(failed=error is not None)
         if error is not None:
             log.error("%s", error)
         elif self._has_passed_by_git:
