@@ -18,7 +18,7 @@ from reconciler.repository.found_reports import (
 )
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import File, ObjectTooBig, TreeRefused
-from reconciler.repository.probe import may_write, newest, version
+from reconciler.repository.probe import Answered, may_write, newest, version
 from reconciler.repository.remote import Remote, check_branch, is_ssh
 from reconciler.repository.status_branch import ENROLL_REFS, REPORT_REFS, OwnRef, ReportRef, StatusBranch
 from reconciler.repository.store import Store
@@ -26,6 +26,7 @@ from reconciler.repository.store import Store
 __all__ = [
     "ENROLL_REFS",
     "REPORT_REFS",
+    "Answered",
     "Author",
     "BundleRefused",
     "File",

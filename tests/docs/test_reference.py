@@ -14,7 +14,10 @@ from one_device import NO_SUCH_KEY, allowed_keys, listed, rendered
 
 from reconciler import errors, terminal
 from reconciler.agent import parsers as device_parsers
+from reconciler.agent.checks import IDS
 from reconciler.agent.config import load_config
+from reconciler.agent.counts import Counts, Seconds
+from reconciler.agent.exposition import exposition
 from reconciler.errors import ConfigError, ManifestError
 from reconciler.fleet import cli as fleet_cli
 from reconciler.manifests import FleetFiles
@@ -103,6 +106,26 @@ def test_each_signing_command_shows_its_options_and_arguments(name: str) -> None
     shown = set(re.split(r"[\s\[\]]+", usage))
     assert (options(parser) - {"-h", "--help"}) <= shown
     assert arguments(parser) <= {word.upper() for word in shown}
+
+
+def test_every_check_is_told_in_the_order_in_which_they_are_made() -> None:
+    told = [row[0].strip("`") for row in rows(section("reference/commands.md", "### Checks"))]
+    assert told == list(IDS)
+
+
+def test_every_metric_is_told_with_its_labels_and_type() -> None:
+    app = AppReport("a", "Healthy", services=(ServiceReport("s"),))
+    condition = ReportedCondition("Ready", "True", "Healthy", "", "2026-06-01T00:00:00Z")
+    report = Report("d", "Healthy", "2026-06-01T00:00:00Z", apps=(app,), conditions=(condition,), disk_free_bytes=1)
+    counts = Counts(steps={"pull": 1}, refusals={"UNSIGNED": 1}, services={("a", "s"): Seconds()})
+    text = exposition(report, counts)
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    samples = re.findall(r"^(\w+)(\{.*\})? ", text, re.MULTILINE)
+    shown = {name: re.sub(r'="[^"]*"', "", labels) for name, labels in samples}
+    page = text_of("reference/metrics.md")
+    told = {row[0].strip("`"): row[1] for row in rows(page) if row[0].startswith("`reconciler_")}
+    assert told == {f"{name}{shown[name]}": kind for name, kind in kinds.items()}
+    assert {name.partition("{")[0] for name in quoted(page) if name.startswith("reconciler_")} == kinds.keys()
 
 
 def test_every_field_of_the_report_is_told_with_its_default() -> None:

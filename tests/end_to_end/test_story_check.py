@@ -1,6 +1,8 @@
 """`reconciler check`: everything is well on a good device, and each check finds what it is for."""
 
 import json
+import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +10,7 @@ from service import service
 from story import Story
 
 from lab.operator import Operator
+from lab.waiting import free_port
 from reconciler.agent.checks import IDS
 
 pytestmark = pytest.mark.docker
@@ -21,11 +24,20 @@ def check(story: Story, *arguments: str, code: int = 0) -> dict[str, dict[str, s
     return {found["id"]: found for found in json.loads(done.stdout)}
 
 
-def test_on_a_good_device_every_check_is_ok(running: Story) -> None:
+# What only this machine can answer for: whether its name servers do.
+OF_THE_MACHINE = {"dns"}
+
+
+def test_on_a_good_device_every_check_is_ok(running: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As systemd starts it.
+    monkeypatch.setenv("NOTIFY_SOCKET", str(running.folder / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "3600000000")
     with service(running):
-        found = check(running, "--warnings-as-errors")
+        found = check(running)
+        asked = [one for name in IDS if name not in OF_THE_MACHINE for one in ("--only", name)]
+        check(running, "--warnings-as-errors", *asked)
     assert list(found) == list(IDS)
-    assert {one["verdict"] for one in found.values()} == {"ok"}
+    assert {one["verdict"] for one in found.values() if one["id"] not in OF_THE_MACHINE} == {"ok"}
     told = running.device.reconciler("check", "--only", "trust").stdout
     assert told.startswith("ok       trust            ")
     assert told.rstrip().endswith(f"by {running.ann.email}")
@@ -130,6 +142,93 @@ def test_each_check_finds_what_it_is_for(name: str, running: Story) -> None:
     assert told in found["told"]
     if verdict == "warning":
         assert check(running, "--only", one, "--warnings-as-errors", code=1)
+
+
+def test_what_apps_need_is_looked_at_before_a_container_is_made(running: Story) -> None:
+    """One commit that asks for everything that is not there; nothing of it is done, and no check makes anything."""
+    port = free_port()
+    holder = running.client.containers.run(running.images["one"], detach=True, ports={f"{port}/tcp": port})
+    running.foreign.append(holder)
+    asked = {
+        "image": running.images["two"],
+        "ports": [f"{port}:80"],
+        "devices": ["/dev/nowhere0"],
+        "networks": ["there"],
+        "runtime": "nowhere",
+        "logging": {"driver": "json-file"},
+    }
+    compose = {"services": {"serve": asked}, "networks": {"there": {"external": True, "name": f"none-{running.tag}"}}}
+    running.compose("shop", json.dumps(compose))
+    running.settings("interval: 2s", "interval: 2s\n  admission: {allow: [everything]}")
+    running.client.images.remove(running.images["two"], force=True)
+    assert running.device.reconciler("pause").returncode == 0
+    running.push("More than there is")
+    running.once()
+    before = len(running.recorder.writes)
+    found = check(running, code=1)
+    assert running.recorder.writes[before:] == []
+    wrong = {name: one["told"] for name, one in found.items() if one["verdict"] == "failed"}
+    assert wrong == {
+        "drivers": f"{running.recorder.url}: the Engine has no runtime nowhere",
+        "ports": f"{port}/tcp of {running.app_name('shop')}/serve: the container {holder.name} has it",
+        "paths": f"not on this machine: /dev/nowhere0 of {running.app_name('shop')}/serve",
+        "externals": f"external, and not there: network none-{running.tag}",
+    }
+    assert found["logs"]["told"] == f"logs without an end: {running.app_name('shop')}/serve"
+    # The registry has it, and it fits.
+    assert found["images"]["verdict"] == "warning"
+    assert found["registries"]["told"] == "1 answer"
+    assert " MB are to come, " in found["images-room"]["told"]
+    assert found["drift"]["told"].startswith("paused until ")
+    running.client.images.pull(running.images["two"])
+
+
+def test_a_device_in_a_bad_way_is_told_all_of_it(running: Story) -> None:
+    running.settings("branch: main", "branch: main, mirrors: [{url: 'http://127.0.0.1:1/fleet.git'}]")
+    running.others_container(f"old-{running.tag}", labels={"fleet.device": f"gone-{running.tag}"})
+    (running.device.state / "apps.json").write_text("{")
+    running.app("shop", f"127.0.0.1:1/none-{running.tag}:1")
+    running.push("An image that is nowhere")
+    running.app("shop", "two")
+    running.push("Nobody signs this", sign=False)
+    running.once()
+    running.container("web").stop(timeout=1)
+    found = check(running, code=1)
+    told = {
+        "mirrors": "http://127.0.0.1:1/fleet.git: no answer",
+        "state-damage": "made anew: apps.json.torn",
+        "refused": "UNSIGNED since ",
+        "registries": f"127.0.0.1:1/none-{running.tag}:1: ",
+        "images-room": "its size is not known: the registry 127.0.0.1:1 cannot be asked",
+        "drift": " steps to do: start web-",
+        "leftovers": f"not of this device: old-{running.tag} of gone-{running.tag}",
+        "watchdog": "no reconciler is at work here",
+    }
+    assert [(name, found[name]) for name, words in told.items() if words not in found[name]["told"]] == []
+    wrong = {name: one["verdict"] for name, one in found.items() if one["verdict"] != "ok" and name != "dns"}
+    assert wrong == {
+        "mirrors": "warning",
+        "state-damage": "warning",
+        "refused": "warning",
+        "images": "warning",
+        "registries": "failed",
+        "images-room": "skipped",
+        "drift": "warning",
+        "leftovers": "warning",
+        "service": "warning",
+        "settings-in-use": "skipped",
+        "watchdog": "skipped",
+    }
+
+
+def test_settings_that_the_service_has_not_taken_up_are_told(running: Story) -> None:
+    with service(running):
+        assert check(running, "--only", "settings-in-use")["settings-in-use"]["verdict"] == "ok"
+        later = time.time() + 60
+        os.utime(running.device.config, (later, later))
+        found = check(running, "--only", "settings-in-use", "--only", "watchdog")
+    assert "the service has not started anew since" in found["settings-in-use"]["told"]
+    assert found["watchdog"]["told"] == "nobody notices when the service hangs"
 
 
 def test_what_hangs_on_something_else_is_skipped_and_says_so(running: Story) -> None:

@@ -9,7 +9,7 @@ from server_side import FILES, ServerSide, signing_with
 
 from lab.ssh_server import SshServer
 from reconciler.errors import RemoteUnavailable
-from reconciler.repository import Author, Mirror, Remote, StatusBranch, newest
+from reconciler.repository import Answered, Author, Mirror, Remote, StatusBranch, newest
 from reconciler.repository.git import init_bare
 from signing import Signer, load_signer, write_new_key
 
@@ -61,7 +61,7 @@ def test_a_device_fetches_and_reports_over_ssh(site: Site) -> None:
     mirror = site.mirror()
     assert mirror.fetch().commit == site.commit
     assert mirror.files(site.commit, "d1") == FILES
-    assert newest(site.remote, "refs/heads/main") == site.commit
+    assert newest(site.remote, "refs/heads/main") == Answered(site.commit)
     branch = StatusBranch(site.folder / "device.git", site.remote, "status")
     branch.append("d1", b"{}", "a report", Author("d1", "d1@x", 1_700_000_000), signing_with(Signer.generate()))
     assert site.side.content("status", "devices/d1/status.json") == b"{}"

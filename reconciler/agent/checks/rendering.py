@@ -1,12 +1,13 @@
 """Checks of what the fleet says of this device."""
 
-import os
-
-from reconciler.agent.build import make_keyring, make_source
-from reconciler.agent.checks.checked import Checked, Warned
+from reconciler.agent.build import make_keyring
+from reconciler.agent.checks.checked import Checked, Warned, few
 from reconciler.agent.identity import load_key
-from reconciler.errors import ConfigError, ManifestError
+from reconciler.errors import ConfigError, ManifestError, ReconcilerError
 from signing import PublicKey, SignatureError
+
+# Where nothing is said, the agent has logs rotated; this driver keeps all that it gets otherwise.
+_KEEPS_ALL = ("", "json-file")
 
 
 def device_file(at: Checked) -> str:
@@ -25,12 +26,11 @@ def device_file(at: Checked) -> str:
 
 
 def rendering(at: Checked) -> str:
-    source = make_source(at.config, at.mirror, at.journal)
-    admission = source.admission(at.config.device, at.config.allow)
-    rendered = at.fleet.admit(at.rendering, admission, os.path.realpath)
-    if rendered.problems:
-        raise ManifestError(rendered.problems[:1])
-    return f"{len(rendered.desired.apps)} apps"
+    if isinstance(at.rendered, ReconcilerError):
+        raise at.rendered
+    if at.admitted.problems:
+        raise ManifestError(at.admitted.problems[:1])
+    return f"{len(at.admitted.desired.apps)} apps"
 
 
 def secrets(at: Checked) -> str:
@@ -39,3 +39,18 @@ def secrets(at: Checked) -> str:
     for file in sealed:
         keyring.unseal(file)
     return f"{len(sealed)} can be unsealed"
+
+
+def logs(at: Checked) -> str:
+    """Logs that grow without an end fill the disk of everybody."""
+    endless = [
+        name
+        for name, service in at.services
+        if service.logging.driver in _KEEPS_ALL
+        and (service.logging.driver or service.logging.options)
+        and "max-size" not in service.logging.options
+    ]
+    if endless:
+        told = f"logs without an end: {few(endless)}"
+        raise Warned(told, advice="say `max-size` in `logging.options`, or no `logging` at all")
+    return f"the logs of {len(at.services)} services have an end"

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from reconciler.agent.checks import containers, engine, files, git, rendering, service, trust
+from reconciler.agent.checks import (
+    certificates,
+    containers,
+    engine,
+    files,
+    git,
+    images,
+    name_servers,
+    ports,
+    rendering,
+    service,
+    trust,
+)
 from reconciler.agent.checks.checked import Checked, Skipped, Warned
 from reconciler.errors import ReconcilerError
 from signing import SignatureError
@@ -14,24 +26,47 @@ from signing import SignatureError
 # In an order in which what others need comes first.
 CHECKS: dict[str, Callable[[Checked], str]] = {
     "settings": files.settings,
+    "credentials": files.credentials,
     "identity": files.identity,
     "allowed-signers": trust.allowed_signers,
     "state-folder": files.state_folder,
     "state-room": files.state_room,
+    "state-damage": files.state_damage,
     "git": git.git,
     "remote": git.remote,
+    "mirrors": git.mirrors,
+    "certificates": certificates.certificates,
     "trust": trust.trust,
+    "refused": trust.refused,
+    "fresh": trust.fresh,
     "clock": trust.clock,
+    "clock-server": git.clock_server,
     "status-branch": git.status_branch,
+    "report": service.report,
     "device-file": rendering.device_file,
     "rendering": rendering.rendering,
     "secrets": rendering.secrets,
+    "logs": rendering.logs,
     "engine": engine.engine,
     "engine-room": engine.engine_room,
     "engine-limits": engine.engine_limits,
-    "images": containers.images,
+    "engine-clock": engine.engine_clock,
+    "drivers": engine.drivers,
+    "proxy": engine.proxy,
+    "dns": name_servers.dns,
+    "ipv6": name_servers.ipv6,
+    "images": images.images,
+    "registries": images.registries,
+    "images-room": images.images_room,
     "names": containers.names,
+    "ports": ports.ports,
+    "paths": containers.paths,
+    "externals": containers.externals,
+    "drift": containers.drift,
+    "leftovers": containers.leftovers,
     "service": service.service,
+    "settings-in-use": service.settings_in_use,
+    "watchdog": service.watchdog,
 }
 IDS = tuple(CHECKS)
 

@@ -32,7 +32,7 @@ def container(
     exited, health = _STATUS_EXIT.search(status), _STATUS_HEALTH.search(status)
     return Container(
         id=found["Id"],
-        name=_own_name(found["Names"]),
+        name=own_name(found["Names"]),
         app=carried.get(labels.APP, ""),
         service=carried.get(labels.SERVICE, ""),
         fingerprint=carried.get(labels.FINGERPRINT, ""),
@@ -157,7 +157,7 @@ def look(found: Answer, now: float) -> Look:
         exit_code=state["ExitCode"],
         restarts=found["RestartCount"],
         out_of_memory=bool(state.get("OOMKilled")),
-        running_for=now - _moment(state["StartedAt"]),
+        running_for=now - moment(state["StartedAt"]),
         **given,
     )
 
@@ -205,7 +205,7 @@ def without_values(text: str, values: Iterable[str]) -> str:
     return text
 
 
-def _own_name(names: list[str]) -> str:
+def own_name(names: list[str]) -> str:
     """Its name among those that links to it have added, which are `/OTHER/ALIAS`."""
     return next((name.removeprefix("/") for name in names or () if name.count("/") == 1), "")
 
@@ -216,6 +216,6 @@ def _own(found: Answer, device: str) -> Mapping[str, str]:
     return carried if carried.get(labels.DEVICE) == device else {}
 
 
-def _moment(written: str) -> float:
+def moment(written: str) -> float:
     """An RFC 3339 time with nine digits behind the point, of which Python reads six."""
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", written).replace("Z", "+00:00")).timestamp()

@@ -1,4 +1,4 @@
-"""Signatures of images, out of the registry that has the images (OCI distribution specification, 1.1).
+"""Signatures and sizes of images, out of the registry that has the images (OCI distribution specification, 1.1).
 
 The Engine has no call for them. Everything that a registry answers is foreign: bounded, and held against the digest by
 which it was asked for; whether a signature is good is judged elsewhere.
@@ -8,10 +8,10 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urljoin
+from typing import Any, TypeVar
+from urllib.parse import quote, urljoin
 
 import docker.auth
 import requests
@@ -20,16 +20,21 @@ from reconciler.errors import ImageUnavailable
 from reconciler.model.image import repository_of
 from signing import MAX_BUNDLE, MAX_PAYLOAD, Bundle, ImageSignature, SignedPayload
 
+Value = TypeVar("Value")
+
 TIMEOUTS = (5, 10)
 DEADLINE_SECONDS = 30.0
 MAX_MANIFEST = 1024 * 1024
 # More signatures than people ever make for one image; a registry could name any number.
 MOST = 20
+# An Engine takes images of up to 127 layers; a layer of a petabyte is none.
+MOST_LAYERS, MAX_LAYER = 200, 1 << 50
 _PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 _ANNOTATION = "dev.cosignproject.cosign/signature"
 _BUNDLE = "application/vnd.dev.sigstore.bundle"
 _MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
+_INDEXES = f"{_INDEX}, application/vnd.docker.distribution.manifest.list.v2+json"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,252})(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 _PATH = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
@@ -50,7 +55,15 @@ class Registries:
         self._late: dict[str, threading.Thread] = {}
 
     def signatures(self, image: str) -> list[ImageSignature]:
-        """All that lie there for an image, which is named by its digest. Raises ImageUnavailable.
+        """All that lie there for an image, which is named by its digest. Raises ImageUnavailable."""
+        return self._told(image, lambda talk: list(_signatures(talk, image.partition("@")[2])))
+
+    def size(self, image: str, architecture: str) -> int:
+        """How many bytes the layers of an image have as they travel. Raises ImageUnavailable."""
+        return self._told(image, lambda talk: _size(talk, image, architecture))
+
+    def _told(self, image: str, ask: Callable[["_Talk"], Value]) -> Value:
+        """What the image's registry answers. Raises ImageUnavailable.
 
         Asked aside: nothing else ends a server that sends a byte now and then, at whatever place of its answer.
         """
@@ -60,8 +73,8 @@ class Registries:
         late = self._late.get(host)
         if late is not None and late.is_alive():
             raise _not_asked(host, "it has not answered yet")
-        found: list[list[ImageSignature] | Exception] = []
-        asking = threading.Thread(target=_ask, args=(host, path, image, found), name=f"registry {host}", daemon=True)
+        found: list[Value | Exception] = []
+        asking = threading.Thread(target=_ask, args=(host, path, ask, found), name=f"registry {host}", daemon=True)
         asking.start()
         asking.join(self._deadline)
         if not found:
@@ -72,10 +85,10 @@ class Registries:
         return found[0]
 
 
-def _ask(host: str, path: str, image: str, found: list[list[ImageSignature] | Exception]) -> None:
+def _ask(host: str, path: str, ask: Callable[["_Talk"], Value], found: list[Value | Exception]) -> None:
     try:
         with _Talk(host, path) as talk:
-            found.append(list(_signatures(talk, image.partition("@")[2])))
+            found.append(ask(talk))
     except Exception as error:
         # Outermost guard of this thread: what a registry answers can make our libraries stumble in ways of their own.
         found.append(error)
@@ -102,6 +115,25 @@ def _signatures(talk: "_Talk", digest: str) -> Iterator[ImageSignature]:
             blob = talk.blob(layer, MAX_BUNDLE) if is_bundle else None
             if blob is not None:
                 yield Bundle(blob)
+
+
+def _size(talk: "_Talk", image: str, architecture: str) -> int:
+    name, _, digest = image.partition("@")
+    tag = name.rpartition(":")[2]
+    reference = digest or (tag if ":" in name and "/" not in tag else "latest")
+    found = _parsed(
+        talk.get(f"manifests/{quote(reference, safe=':')}", MAX_MANIFEST, f"{_MANIFESTS}, {_INDEXES}", digest)
+    )
+    for named in _listed(found, "manifests", MOST_LAYERS):
+        platform = _mapping(named, "platform")
+        if platform.get("architecture") == architecture and _is_digest(named.get("digest")):
+            chosen = str(named["digest"])
+            found = _parsed(talk.get(f"manifests/{chosen}", MAX_MANIFEST, _MANIFESTS, chosen))
+            break
+    sizes = [layer.get("size") for layer in _listed(found, "layers", MOST_LAYERS)]
+    if not sizes:
+        raise ImageUnavailable(f"the registry has no {image} for {architecture}")
+    return sum(size for size in sizes if type(size) is int and 0 < size < MAX_LAYER)
 
 
 class _Talk:
@@ -218,6 +250,6 @@ def _mapping(value: dict[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _listed(value: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def _listed(value: dict[str, Any], name: str, most: int = MOST) -> list[dict[str, Any]]:
     found = value.get(name)
-    return [one for one in found if isinstance(one, dict)][:MOST] if isinstance(found, list) else []
+    return [one for one in found if isinstance(one, dict)][:most] if isinstance(found, list) else []
