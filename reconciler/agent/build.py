@@ -3,6 +3,7 @@
 from reconciler.agent.commit_source import CommitSource, UnsafeSource
 from reconciler.agent.config import Config
 from reconciler.agent.delivery import DirectDelivery
+from reconciler.agent.device_root import check_root
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.docker_engine.registry import Registries
 from reconciler.agent.engine import Engine
@@ -27,11 +28,12 @@ def build(config: Config, journal: Journal, engine: Engine) -> Reconciler:
     identity = Identity(config.identity)
     publisher = Publisher(make_delivery(config, identity), journal, config.status.heartbeat)
     orders = make_orders(config, journal, identity)
-    return Reconciler(config, orders, engine, journal, publisher, machine=look_at_machine())
+    return Reconciler(config, orders, engine, journal, publisher, machine=look_at_machine(config.root))
 
 
 def make_orders(config: Config, journal: Journal, identity: Identity) -> DirectOrders:
-    """What Git says to this device, worked out in this process."""
+    """What Git says to this device, worked out in this process. Raises ConfigError when its disk cannot be seen."""
+    check_root(config.root, (config.state, config.secrets.folder))
     mirror = make_mirror(config)
     source, signatures = make_source(config, mirror, journal), ImageSignatures(journal, Registries())
     return DirectOrders(config, source, mirror, journal, signatures=signatures, identity=identity)

@@ -1,10 +1,14 @@
 """The agent's own settings: one file on the device, put there by whoever sets it up, never from Git."""
 
+import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.admission import CAPABILITIES, EVERYTHING, is_grant
+from reconciler.agent.device_root import TOP, reached, root_of
+from reconciler.agent.links import follow
 from reconciler.agent.settings import duration, path_beside, section, word
 from reconciler.agent.trust_settings import TRUST_KEYS, TrustSettings, trust_settings
 from reconciler.errors import ConfigError, ManifestError, PermissionDenied
@@ -81,11 +85,17 @@ class Config:
     metrics: str = ""
     secrets: SecretSettings = SecretSettings()
     updates: UpdateSettings = UpdateSettings()
+    # Where the disk of the device is: `/`, but not in a container.
+    root: Path = TOP
+
+    def real(self, path: str) -> str:
+        """Where a path of the device leads when its links are followed."""
+        return follow(path, str(self.root))
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """Read the settings. Raises ConfigError, naming the line, or PermissionDenied."""
-    return parse_config(read_settings(path), path)
+    return parse_config(read_settings(path), path, environ)
 
 
 def read_settings(path: Path) -> bytes:
@@ -98,15 +108,16 @@ def read_settings(path: Path) -> bytes:
         raise ConfigError(f"the settings cannot be read: {error.strerror}", where=str(path), advice=_ADVICE) from error
 
 
-def parse_config(content: bytes, path: Path) -> Config:
+def parse_config(content: bytes, path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """What the file at this path says. Raises ConfigError, naming the line."""
+    root = root_of(environ)
     problems = Problems()
     try:
         config = _config(parse(content, str(path)), path.parent, problems)
         problems.raise_if_any()
     except ManifestError as error:
         raise ConfigError("\n".join(map(str, error.problems)), advice=_ADVICE) from error
-    return config
+    return replace(config, root=root, engine=reached(config.engine, root))
 
 
 def _config(node: Node, folder: Path, problems: Problems) -> Config:

@@ -37,12 +37,12 @@ def is_volatile(folder: Path) -> bool:
     real = os.path.realpath(folder)
     # Of several at one place, the last one lies on top.
     mounts = [line.split(" ")[1:3] for line in reversed(Path("/proc/self/mounts").read_text().splitlines())]
-    named = [(_unescaped(point), kind) for point, kind in mounts]
+    named = [(unescaped(point), kind) for point, kind in mounts]
     above = [(point, kind) for point, kind in named if real == point or real.startswith(f"{point.rstrip('/')}/")]
     return max(above, key=lambda one: len(one[0]), default=("", ""))[1] in ("tmpfs", "ramfs")
 
 
-def _unescaped(point: str) -> str:
+def unescaped(point: str) -> str:
     """A space, a tab, a line end and a backslash are told in octal (proc(5))."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
 

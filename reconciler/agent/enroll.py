@@ -64,7 +64,7 @@ def _ask(config: Config, signer: Identity, labels: dict[str, str], voucher: str 
     """Push a request that this key signs."""
     now = datetime.now(UTC)
     line = signer.public.line
-    asked = Enrollment(config.device, line, f"{now:%Y-%m-%dT%H:%M:%SZ}", look_at_machine(), labels, voucher)
+    asked = Enrollment(config.device, line, f"{now:%Y-%m-%dT%H:%M:%SZ}", look_at_machine(config.root), labels, voucher)
     content = json.dumps(to_plain(asked), indent=2, sort_keys=True).encode() + b"\n"
     author = Author(config.device, f"{config.device}@devices.invalid", int(now.timestamp()))
     own = OwnRef(config.state / "enroll.git", config.remote)

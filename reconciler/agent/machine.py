@@ -5,6 +5,7 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
+from reconciler.agent.links import place
 from reconciler.model import Machine
 
 _MOST = 100
@@ -17,10 +18,10 @@ def look_at_machine(root: Path = Path("/")) -> Machine:
     machine = platform.machine()
     return Machine(
         architecture=_ARCHITECTURES.get(machine, machine),
-        system=_system(_text(root / "etc/os-release")),
+        system=_system(_text(place("/etc/os-release", root))),
         kernel=platform.release()[:_MOST],
         # A board tells its name by the device tree, a PC by its firmware.
-        model=_text(root / "proc/device-tree/model") or _text(root / "sys/class/dmi/id/product_name"),
+        model=_text(place("/proc/device-tree/model", root)) or _text(place("/sys/class/dmi/id/product_name", root)),
         gpu=_gpu(root),
         cpus=os.cpu_count() or 0,
         memory_bytes=_memory(_text(root / "proc/meminfo", 4096)),

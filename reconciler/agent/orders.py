@@ -1,7 +1,6 @@
 """What Git says, judged by the rules of the device's mode, and rendered for this device: all that needs much memory."""
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -122,7 +121,7 @@ class DirectOrders:
                 images = (service.image for app in rendering.desired.apps for service in app.services)
                 known = self._signatures.known(admission.images, images, asks=asks)
                 admission = replace(admission, images=known)
-            rendering = fleet.admit(rendering, admission, os.path.realpath)
+            rendering = fleet.admit(rendering, admission, self._config.real)
         except ManifestError as error:
             return Rendered(None, error.problems, error)
         except ReconcilerError as error:

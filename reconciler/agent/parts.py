@@ -13,7 +13,7 @@ from reconciler.repository import Mirror
 def docker_engine(config: Config, unseal: Unseal, sleep: Callable[[float], None] = time.sleep) -> DockerEngine:
     """The Engine that the settings name, and the files of its services."""
     files = ServiceFiles(config.state / "configs", Vault(config.secrets.folder, unseal))
-    return DockerEngine(config.engine, config.device, files, config.keep_free, sleep=sleep)
+    return DockerEngine(config.engine, config.device, files, config.keep_free, config.root, sleep=sleep)
 
 
 def make_mirror(config: Config) -> Mirror:

@@ -1,6 +1,5 @@
 """What a pass would do now; nothing is changed."""
 
-import os
 from datetime import datetime
 
 from reconciler.agent.config import Config
@@ -18,6 +17,6 @@ def make_preview(config: Config, known: Known, engine: Engine, journal: Journal,
     desired = known.rendered.desired or last_good_state(config.device, memory)
     if desired is None:
         raise known.rendered.error or ReconcilerError("nothing is trusted yet")
-    memory = admitted(memory, known.admission, os.path.realpath)
+    memory = admitted(memory, known.admission, config.real)
     choices = choose(desired, known.revision(config.branch), memory, now.timestamp())
     return make_plan(chosen_state(desired, choices), engine.observe(config.device))

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -121,7 +120,7 @@ class Reconciler:
         try:
             if (pause := self._journal.paused(now)) is not None:
                 return look(desired, revision, self._engine, self._journal, now, str(pause)), None
-            if (kept := admitted(memory, known.admission, os.path.realpath)) is not memory:
+            if (kept := admitted(memory, known.admission, self._config.real)) is not memory:
                 self._journal.write_memory(kept)
             converged = converge(desired, revision, self._engine, self._journal, now)
             return (tidied(converged, desired, self._engine, self._journal, now) if collects else converged), None

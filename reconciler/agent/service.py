@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from reconciler.agent.aside import Aside
 from reconciler.agent.control import serve_control
+from reconciler.agent.device_root import check_root
 from reconciler.agent.ending import Ending
 from reconciler.agent.errands import Errands, code_home
 from reconciler.agent.journal import Journal
@@ -48,6 +49,7 @@ WITHOUT_GIT = 1.5
 def run(options: argparse.Namespace) -> int:
     """`reconciler run`."""
     settings = SettingsFile(options.config)
+    check_root(settings.config.root, (settings.config.state, settings.config.secrets.folder))
     journal = Journal(settings.config.state)
     ending = Ending()
     with journal.locked():
@@ -79,7 +81,7 @@ class Service:
         orders = PolledOrders(config, errands, make_mirror(config))
         publisher = Publisher(errands, journal, config.status.heartbeat)
         engine = Aside(self._engine, pulls)
-        reconciler = Reconciler(config, orders, engine, journal, publisher, machine=look_at_machine())
+        reconciler = Reconciler(config, orders, engine, journal, publisher, machine=look_at_machine(config.root))
         bells = self._bell, self._git_bell
         self._loops = TwoLoops(reconciler, orders, pulls, *bells, self._systemd, self._metrics)
         self._asking = threading.Thread(target=self._ask, name="git", daemon=True)

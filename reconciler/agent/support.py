@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import reconciler
 from reconciler.agent.checks import IDS, check
 from reconciler.agent.config import Config, load_config
+from reconciler.agent.device_root import root_of
 from reconciler.agent.journal import Journal
 from reconciler.agent.machine import look_at_machine
 from reconciler.errors import PermissionDenied, ReconcilerError, StateError
@@ -50,7 +52,7 @@ def write_bundle(path: Path, settings: Path) -> list[str]:
 
 
 def _parts(settings: Path) -> Iterator[tuple[str, bytes]]:
-    yield "versions.json", _json({"reconciler": reconciler.__version__, "machine": to_plain(look_at_machine())})
+    yield "versions.json", _told(_versions)
     yield "check.json", _json([to_plain(finding) for finding in check(settings, IDS)])
     # Settings with a password in an address are refused, and may be what somebody asks for help with.
     yield "settings.yaml", _told(lambda: _CREDENTIALS.sub(b"://***@", settings.read_bytes()))
@@ -64,6 +66,11 @@ def _parts(settings: Path) -> Iterator[tuple[str, bytes]]:
     yield "trusted.json", _told(lambda: _json(to_plain(Journal(config.state).trusted)))
     yield "refs.txt", _told(lambda: "\n".join(Store(config.state / "repository.git").refs()).encode())
     yield "state.txt", _told(lambda: "\n".join(_files(config.state)).encode())
+
+
+def _versions() -> bytes:
+    machine = look_at_machine(root_of(os.environ))
+    return _json({"reconciler": reconciler.__version__, "machine": to_plain(machine)})
 
 
 def _told(find_out: Callable[[], bytes]) -> bytes:

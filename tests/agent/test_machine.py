@@ -36,6 +36,16 @@ def test_a_pc_tells_its_name_by_its_firmware_and_a_driver_tells_the_gpu(tmp_path
     assert (found.model, found.gpu) == ("PowerEdge R640", "nvidia")
 
 
+def test_links_lead_where_they_lead_on_the_machine(tmp_path: Path) -> None:
+    """Its disk may be mounted elsewhere: there, a link to the top of the disk is none to ours."""
+    root = laid(tmp_path, **{"run/system/os-release": 'PRETTY_NAME="NixOS 24.11"\n', "sys/firmware/model": "A board\0"})
+    for link, target in {"etc/os-release": "/run/system/os-release", "proc/device-tree": "/sys/firmware"}.items():
+        (root / link).parent.mkdir(exist_ok=True)
+        (root / link).symlink_to(target)
+    found = look_at_machine(root)
+    assert (found.system, found.model) == ("NixOS 24.11", "A board")
+
+
 def test_what_cannot_be_found_out_is_left_empty(tmp_path: Path) -> None:
     found = look_at_machine(tmp_path)
     assert (found.system, found.model, found.gpu, found.memory_bytes) == ("", "", "", 0)

@@ -1,6 +1,5 @@
 """What the checks of a device look at, each thing asked for once, and the words for what is not well."""
 
-import os
 import re
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Generic, TypeVar
 from reconciler.admission import Admission
 from reconciler.agent.build import make_engine, make_source
 from reconciler.agent.config import Config, load_config
+from reconciler.agent.device_root import check_root
 from reconciler.agent.docker_engine.probing import EngineFacts, Occupant, Probe
 from reconciler.agent.docker_engine.registry import Registries
 from reconciler.agent.image_signatures import ImageSignatures
@@ -52,6 +52,13 @@ class Timed(Generic[Value]):
         return told - (self.ended if told > self.ended else self.began)
 
 
+def usable(path: Path) -> Config:
+    """The settings, of an agent that sees its device. Raises as load_config, and ConfigError."""
+    config = load_config(path)
+    check_root(config.root, (config.state, config.secrets.folder))
+    return config
+
+
 class Checked:
     """What checks look at, each thing asked for once. `root` is where the machine's own files are."""
 
@@ -61,7 +68,7 @@ class Checked:
     @cached_property
     def config(self) -> Config:
         try:
-            return load_config(self.path)
+            return usable(self.path)
         except ReconcilerError as error:
             raise Skipped("the settings cannot be used") from error
 
@@ -146,7 +153,7 @@ class Checked:
     @cached_property
     def admitted(self) -> Rendering:
         """Without the apps that ask for more than this device allows."""
-        return self.fleet.admit(self.rendering, self.admission, os.path.realpath)
+        return self.fleet.admit(self.rendering, self.admission, self.config.real)
 
     @cached_property
     def engine(self) -> Timed[EngineFacts] | ReconcilerError:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.agent.checks.checked import Checked, Warned, few
-from reconciler.agent.config import load_config
+from reconciler.agent.checks.checked import Checked, Warned, few, usable
 from reconciler.agent.disk import complaint, free_bytes, free_inodes, is_volatile
 from reconciler.agent.files import write_atomically
 from reconciler.agent.identity import load_key
@@ -17,7 +16,7 @@ _SET_ASIDE = ("*.torn", "*.damaged")
 
 
 def settings(at: Checked) -> str:
-    load_config(at.path)
+    usable(at.path)
     return str(at.path)
 
 

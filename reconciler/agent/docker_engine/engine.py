@@ -12,12 +12,14 @@ import requests
 from reconciler.agent.disk import complaint
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine import container_body as labels
+from reconciler.agent.docker_engine.binds import check_binds
 from reconciler.agent.docker_engine.client import Client
 from reconciler.agent.docker_engine.container_body import container_body, endpoint, network_body
 from reconciler.agent.docker_engine.host_config import update_body
 from reconciler.agent.docker_engine.observing import Observer
 from reconciler.agent.docker_engine.pulling import pull
 from reconciler.agent.health import COMPLETION_SECONDS, GRACE_SECONDS, Look, Verdict, judge, judge_job
+from reconciler.agent.links import place
 from reconciler.agent.lock_files import make_lock_folder
 from reconciler.agent.pull_progress import Progress, Tell
 from reconciler.agent.service_files import ServiceFiles
@@ -51,7 +53,10 @@ POLL_SECONDS = 0.2
 
 
 class DockerEngine:
-    """One Docker Engine, and the files of services beside it. Pulls leave `keep_free` bytes of its disk free."""
+    """One Docker Engine, and the files of services beside it. Pulls leave `keep_free` bytes of its disk free.
+
+    The disk of the device is at `root`.
+    """
 
     # More do not start 20 containers sooner: most of a start is the Engine's and the kernel's own work.
     at_once = 4
@@ -62,12 +67,13 @@ class DockerEngine:
         device: str,
         files: ServiceFiles,
         keep_free: int = 0,
+        root: Path = Path("/"),
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._device, self._files = Client(url), device, files
-        self._keep_free = keep_free
+        self._keep_free, self._root = keep_free, root
         self._observer = Observer(self._client, device, files)
         self._sleep, self._clock = sleep, clock
 
@@ -106,7 +112,7 @@ class DockerEngine:
     def _lack_of_room(self, more: int) -> str:
         if not self._client.is_on_this_machine:
             return ""
-        return complaint(Path(self._observer.info["DockerRootDir"]), self._keep_free, more)
+        return complaint(place(self._observer.info["DockerRootDir"], self._root), self._keep_free, more)
 
     def discard_files(self, names: Iterable[str]) -> None:
         self._files.discard(names)
@@ -220,7 +226,7 @@ class DockerEngine:
     def _create(self, step: CreateContainer) -> None:
         peers = (step.service.peers[name] for name in step.service.lives_in)
         homes = [self._api.inspect_container(peer)["Id"] for peer in peers]
-        _check_binds(step)
+        check_binds(step, self._root)
         for mount in step.service.mounts:
             if mount.kind == "lock":
                 make_lock_folder(self._files.disk, mount.source)
@@ -289,11 +295,3 @@ class DockerEngine:
 
 def _in_silence(progress: Progress) -> None:
     """For a pull that somebody waits for, to its end."""
-
-
-def _check_binds(step: CreateContainer) -> None:
-    """An SELinux label can be asked for only in a form in which the Engine makes what is missing, unasked."""
-    for mount in step.service.mounts:
-        if mount.kind == "bind" and mount.selinux and not mount.create_host_path and not Path(mount.source).exists():
-            advice = "make it, mount what belongs there, or say `create_host_path: true`"
-            raise EngineError(f"{step.subject}: bind source path does not exist: {mount.source}", advice=advice)
