@@ -172,6 +172,15 @@ def test_a_container_of_others_without_labels_is_one_of_others() -> None:
     assert (shown.name, shown.app, shown.service) == ("theirs", "", "")
 
 
+@pytest.mark.parametrize(("more", "app"), [({}, "edge"), ({"fleet.agent": "reconciler"}, "")])
+def test_of_an_agents_own_container_no_app_can_say_that_it_is_its(more: dict[str, str], app: str) -> None:
+    """What Compose made, an app may adopt; whoever adopted himself would stop in the middle."""
+    compose = {"com.docker.compose.project": "edge", "com.docker.compose.service": "reconciler"}
+    found = {"Id": "1", "Names": ["/reconciler"], "Image": "a", "ImageID": "b", "State": "running", "Status": "Up"}
+    shown = foreign({**found, "Labels": compose | more, "NetworkSettings": {"Networks": None}, "Mounts": []})
+    assert (shown.name, shown.app) == ("reconciler", app)
+
+
 OURS = {"fleet.device": "press", "name": "shop-web-1"}
 EVENTS = [
     ({"Type": "container", "Action": "die", "Actor": {"Attributes": OURS}}, "shop-web-1 die"),

@@ -66,11 +66,14 @@ def container(
 
 
 def foreign(found: Answer) -> Container:
-    """One element of GET /containers/json that is not ours, with what Docker Compose says of it if Compose made it."""
+    """One element of GET /containers/json that is not ours, with what Docker Compose says of it if Compose made it.
+
+    Of an agent's own container, Compose says nothing: who adopts it would stop himself in the middle.
+    """
     carried = found["Labels"] or {}
     known = {labels.APP: carried.get(labels.PROJECT, ""), labels.SERVICE: carried.get(labels.COMPOSE_SERVICE, "")}
-    is_run_once = carried.get(labels.ONE_OFF, "False") != "False"
-    seen = container({**found, "Labels": {} if is_run_once else known}, {}, UNREAD, ())
+    is_of_no_app = carried.get(labels.ONE_OFF, "False") != "False" or labels.AGENT in carried
+    seen = container({**found, "Labels": {} if is_of_no_app else known}, {}, UNREAD, ())
     return replace(seen, networks=frozenset(), stale_networks=frozenset())
 
 

@@ -16,6 +16,8 @@ JOINED = "fleet.joined"
 PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 # Of what `docker compose run` made.
 ONE_OFF = "com.docker.compose.oneoff"
+# On the image of the agent itself (packaging/Dockerfile), and so on its container.
+AGENT = "fleet.agent"
 
 _NANOSECONDS = 1_000_000_000
 
