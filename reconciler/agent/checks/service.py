@@ -1,6 +1,7 @@
 """Checks of the agent that is at work here, and of whether it is heard."""
 
 import os
+from datetime import datetime
 
 from reconciler.agent.checks.checked import Checked, Skipped, Warned
 from reconciler.agent.control import NAME
@@ -9,6 +10,8 @@ from reconciler.errors import StateInUse
 
 # As readers of the status branch, who call a device silent then.
 HEARTBEATS = 2
+# As long as the watchdog of packaging/reconciler.service waits: a pass may wait for health.
+LONGEST_PASS = 3600.0
 # Between reading the settings and being at work.
 SETTLE_SECONDS = 1.0
 
@@ -18,6 +21,10 @@ def service(at: Checked) -> str:
         with at.journal.locked():
             raise Warned("no reconciler is at work here", advice="start the service")
     except StateInUse:
+        known, longest = at.journal.reported, at.config.status.heartbeat + 2 * at.config.interval + LONGEST_PASS
+        if known is not None and at.now() - datetime.fromisoformat(known.report.time).timestamp() > longest:
+            told = f"a reconciler is at work, and has told of no pass since {known.report.time}"
+            raise Warned(told, advice="see its log, and restart it") from None
         return "a reconciler is at work"
 
 
