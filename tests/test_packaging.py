@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import yaml
-from reconciler.agent.check import IDS
 
 import reconciler
-from reconciler.agent.cli import _parser
+from reconciler.admission import Admission
+from reconciler.agent.checks import IDS
 from reconciler.agent.config import DEFAULT_PATH, Config, load_config
 from reconciler.agent.device_root import VARIABLE
 from reconciler.agent.docker_engine.container_body import AGENT
-from reconciler.manifests import Admission, FleetFiles
+from reconciler.agent.parsers import new_parser
+from reconciler.manifests import FleetFiles
 from reconciler.model import App
 
 ROOT = Path(__file__).parent.parent
@@ -83,8 +84,8 @@ def test_it_runs_commands_that_there_are() -> None:
     (entry,), (default,) = (json.loads(said(word)[0]) for word in ("ENTRYPOINT", "CMD"))
     (probe,) = re.findall(r"CMD (\[.*\])", said("HEALTHCHECK")[0])
     assert json.loads(probe)[0] == entry == "reconciler"
-    assert _parser().parse_args([default]).command == "run"
-    assert _parser().parse_args(json.loads(probe)[1:]).only == ["service"]
+    assert new_parser().parse_args([default]).command == "run"
+    assert new_parser().parse_args(json.loads(probe)[1:]).only == ["service"]
     assert "service" in IDS
     assert said("STOPSIGNAL") == ["SIGTERM"]
     assert said("VOLUME") == []
