@@ -117,7 +117,7 @@ def is_granted(need: Need, grants: frozenset[str]) -> bool:
         return True
     if need.capability not in _PATHS:
         return False
-    folders = (_clean(grant.partition(":")[2]) for grant in grants if grant.startswith(f"{need.capability}:"))
+    folders = (cleaned(grant.partition(":")[2]) for grant in grants if grant.startswith(f"{need.capability}:"))
     return any(f"{need.value}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
@@ -196,7 +196,7 @@ def is_grant(text: str) -> bool:
     if not colon:
         return True
     if capability in _PATHS:
-        return value.startswith("/") and _clean(value) == (value.rstrip("/") or "/")
+        return value.startswith("/") and cleaned(value) == (value.rstrip("/") or "/")
     if capability == "cap":
         return re.fullmatch(r"(?!CAP_)[A-Z_]+", value) is not None
     return capability not in _WITHOUT_VALUE and value != ""
@@ -230,7 +230,7 @@ def _service(service: Service) -> Iterator[Need]:
     for index, mount in enumerate(service.mounts):
         yield from _mount(mount, f"{at}/volumes/{index}")
     for index, device in enumerate(service.devices):
-        yield Need("device", _clean(device.source), f"{at}/devices/{index}")
+        yield Need("device", cleaned(device.source), f"{at}/devices/{index}")
     for index, rule in enumerate(service.device_cgroup_rules):
         yield Need("device-rule", rule, f"{at}/device_cgroup_rules/{index}")
     if service.device_requests:
@@ -240,7 +240,7 @@ def _service(service: Service) -> Iterator[Need]:
 
 def _mount(mount: Mount, at: str) -> Iterator[Need]:
     if mount.kind == "bind":
-        yield Need("bind", _clean(mount.source), at)
+        yield Need("bind", cleaned(mount.source), at)
         if mount.propagation in ("shared", "rshared"):
             yield Need("propagation", mount.propagation, f"{at}/bind/propagation")
 
@@ -254,8 +254,10 @@ def _is_powerful(group: str) -> bool:
     return group in ("root", "docker") or re.fullmatch(r"[+-]?0+", group) is not None
 
 
-def _clean(path: str) -> str:
-    """The path without `..`, so that what is below a granted folder cannot lead out of it."""
+def cleaned(path: str) -> str:
+    """The path without `..`, as it is judged: the Engine must get this one and no other. The kernel takes the `..`
+    behind a link for the folder above where the link leads.
+    """
     return "/" + posixpath.normpath(path).lstrip("/")
 
 

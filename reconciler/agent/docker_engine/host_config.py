@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from reconciler.admission import cleaned
 from reconciler.agent.lock_files import lock_folder
 from reconciler.agent.service_files import ServiceFiles
 from reconciler.model import OF_SERVICE, DeviceRequest, Limits, Mount, Service
@@ -105,7 +106,7 @@ def _privileges(service: Service) -> dict[str, Plain]:
         "OomKillDisable": service.oom_kill_disable or None,
         "OomScoreAdj": service.oom_score_adj,
         "Devices": [
-            {"PathOnHost": d.source, "PathInContainer": d.target, "CgroupPermissions": d.permissions}
+            {"PathOnHost": cleaned(d.source), "PathInContainer": d.target, "CgroupPermissions": d.permissions}
             for d in service.devices
         ]
         or None,
@@ -150,7 +151,7 @@ def _is_short(mount: Mount) -> bool:
 
 def _bind(mount: Mount) -> str:
     options = [word for word in ("ro" if mount.read_only else "rw", mount.selinux) if word]
-    return f"{mount.source}:{mount.target}:{','.join(options)}"
+    return f"{cleaned(mount.source) if mount.kind == 'bind' else mount.source}:{mount.target}:{','.join(options)}"
 
 
 def links(service: Service) -> list[Plain] | None:
@@ -187,7 +188,7 @@ def _mount(mount: Mount, files: ServiceFiles) -> Plain:
         options = {"Propagation": mount.propagation} if mount.propagation else {}
         # Engines before 23 do not know it.
         options |= {"CreateMountpoint": True} if mount.create_host_path else {}
-        return {**body, "Type": "bind", "Source": mount.source, "BindOptions": options or None}
+        return {**body, "Type": "bind", "Source": cleaned(mount.source), "BindOptions": options or None}
     if mount.kind == "tmpfs":
         options = {"SizeBytes": mount.tmpfs_size, "Mode": mount.tmpfs_mode}
         return body | {"Type": "tmpfs", "TmpfsOptions": {k: v for k, v in options.items() if v is not None}}
