@@ -176,6 +176,13 @@ def test_an_errand_without_an_answer_is_told(program: str, told: str, errands: E
         replace(errands, home=other_code(tmp_path, program)).obtain()
 
 
+def test_an_errand_is_not_taken_from_where_somebody_stands(
+    errands: Errands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(other_code(tmp_path, "print('{}')"))
+    assert errands.obtain().obtained.trusted is not None
+
+
 def test_an_interpreter_that_is_gone_is_told(errands: Errands, tmp_path: Path) -> None:
     with pytest.raises(ErrandFailed, match="cannot be started: No such file"):
         replace(errands, python=str(tmp_path / "python")).obtain()
