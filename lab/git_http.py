@@ -1,6 +1,5 @@
 """HTTP in front of `git http-backend`: the CGI protocol, streamed both ways."""
 
-import base64
 import contextlib
 import shutil
 import socket
@@ -11,9 +10,12 @@ import threading
 import urllib.parse
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO
+
+from lab.git_doors import Doors
 
 _BLOCK = 64 * 1024
 
@@ -24,7 +26,7 @@ class Backend:
 
     folder: Path
     env: dict[str, str]
-    users: dict[str, str] | None
+    doors: Doors
     requests: "Counter[str]"
 
 
@@ -87,30 +89,17 @@ class _Handler(BaseHTTPRequestHandler):
         with tempfile.TemporaryFile() as body:
             # Spooled, not piped: a backend that answers before it has read all cannot block us.
             length = self._receive(body)
-            user = self._user()
-            if user is None:
+            env = backend.doors.enter(self.headers.get("Authorization", ""), backend.env)
+            if env is None:
                 self._refuse()
                 return
-            self._run(self._cgi(path, query, length, user), body)
+            self._run({**env, **self._cgi(path, query, length)}, body)
 
     def do_POST(self) -> None:
         self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet: the tests count requests in `GitServer.requests`."""
-
-    def _user(self) -> str | None:
-        users = self.server.backend.users
-        if users is None:
-            return ""
-        scheme, _, coded = self.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        try:
-            name, _, password = base64.b64decode(coded).decode().partition(":")
-        except ValueError:
-            return None
-        return name if users.get(name) == password else None
 
     def _refuse(self) -> None:
         self.send_response(401)
@@ -134,9 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
         body.seek(0)
         return length
 
-    def _cgi(self, path: str, query: str, length: int, user: str) -> dict[str, str]:
+    def _cgi(self, path: str, query: str, length: int) -> dict[str, str]:
         env = {
-            **self.server.backend.env,
             "GIT_PROJECT_ROOT": str(self.server.backend.folder),
             "GIT_HTTP_EXPORT_ALL": "1",
             "GATEWAY_INTERFACE": "CGI/1.1",
@@ -146,7 +134,6 @@ class _Handler(BaseHTTPRequestHandler):
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "CONTENT_LENGTH": str(length),
             "REMOTE_ADDR": self.client_address[0],
-            "REMOTE_USER": user,
         }
         # The backend inflates gzip by itself, and passes the protocol's version on.
         for header, name in (("Content-Encoding", "HTTP_CONTENT_ENCODING"), ("Git-Protocol", "GIT_PROTOCOL")):
@@ -156,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _run(self, env: dict[str, str], body: IO[bytes]) -> None:
         child = subprocess.Popen(
-            ["git", "http-backend"], env=env, stdin=body, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [_http_backend()], env=env, stdin=body, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert child.stdout is not None
         try:
@@ -180,6 +167,13 @@ class _Handler(BaseHTTPRequestHandler):
         while block := out.read1(_BLOCK):  # type: ignore[attr-defined]  # a pipe's BufferedReader
             self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
         self.wfile.write(b"0\r\n\r\n")
+
+
+@cache
+def _http_backend() -> str:
+    """The program itself, as other servers start it: by way of `git` it would be one process more."""
+    told = subprocess.run(["git", "--exec-path"], check=True, capture_output=True, text=True).stdout
+    return f"{told.strip()}/git-http-backend"
 
 
 def _read_head(out: IO[bytes]) -> tuple[int, list[tuple[str, str]]]:

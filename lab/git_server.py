@@ -5,10 +5,11 @@ import os
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.git_doors import Doors
 from lab.git_http import Backend, HttpServer
 from lab.processes import orderly_exit, wait_for_the_end
 from lab.waiting import free_port
@@ -39,7 +40,7 @@ class GitServer:
         self,
         folder: Path,
         port: int | None = None,
-        users: Mapping[str, str] | None = None,
+        doors: Doors | None = None,
         *,
         address: str = "127.0.0.1",
         certificate: Path | None = None,
@@ -49,7 +50,7 @@ class GitServer:
         self.port = port or free_port()
         self.requests: Counter[str] = Counter()
         self._env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(self.folder), **_CLEAN}
-        self._backend = Backend(self.folder, self._env, dict(users) if users else None, self.requests)
+        self._backend = Backend(self.folder, self._env, doors or Doors(), self.requests)
         self._http: HttpServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -93,9 +94,9 @@ class GitServer:
 
 
 @contextmanager
-def git_server(folder: Path, port: int | None = None, users: Mapping[str, str] | None = None) -> Iterator[GitServer]:
-    """A Git server that serves until the block ends; `users` (name -> password) asks for basic auth."""
-    server = GitServer(folder, port, users)
+def git_server(folder: Path, port: int | None = None, doors: Doors | None = None) -> Iterator[GitServer]:
+    """A Git server that serves until the block ends; `doors` say who comes in."""
+    server = GitServer(folder, port, doors)
     with orderly_exit():
         try:
             server.start()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab.cgroups import make_room
+from lab.git_doors import Doors
 from lab.git_server import GitServer, git_server
 from lab.operator import CommandError, Operator
 from lab.processes import Server, StartError
@@ -81,7 +82,7 @@ def test_an_outage_breaks_fetches_and_ends(git: GitServer, ann: Operator) -> Non
 
 
 def test_basic_auth(tmp_path: Path, ann: Operator) -> None:
-    with git_server(tmp_path / "server", users={"device": "pa:ss"}) as server:
+    with git_server(tmp_path / "server", doors=Doors({"device": "pa:ss"})) as server:
         url = server.create("fleet")
         with pytest.raises(CommandError, match=r"could not read Username|Authentication failed"):
             ann.clone(url)
