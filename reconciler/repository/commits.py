@@ -38,12 +38,16 @@ def commit_files(
 
     Nothing points to it yet.
     """
-    tree = _tree(git, parent, files, without)
+    raw = commit_bytes(_tree(git, parent, files, without), parent, message, author, sign)
+    return git.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=raw).decode().strip()
+
+
+def commit_bytes(tree: str, parent: str | None, message: str, author: Author, sign: Sign | None) -> bytes:
+    """A commit as git hashes it, signed where somebody signs."""
     lines = [f"tree {tree}", *([f"parent {parent}"] if parent else [])]
     lines += [f"author {author.ident}", f"committer {author.ident}", "", message, ""]
     raw = "\n".join(lines).encode()
-    signed = sign(raw) if sign else raw
-    return git.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=signed).decode().strip()
+    return sign(raw) if sign else raw
 
 
 def write_files(

@@ -4,7 +4,6 @@ A device's report is one file of a commit that the device signed. That commit is
 collector put the report there, with the very bytes of the device's commit beside it.
 """
 
-import hashlib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from reconciler.model.names import is_dns_label
 from reconciler.repository.bundle import check_header, fetch_bundle
 from reconciler.repository.git import Git, init_bare
 from reconciler.repository.objects import MAX_FILE_BYTES, list_paths, resolve, small_objects
+from reconciler.repository.raw_objects import RawObject, tree_objects
 
 # A report has 64 KiB at most.
 MAX_CARRIED = 1024 * 1024
@@ -39,7 +39,7 @@ class FoundReport:
     def is_of(self, commit: str) -> bool:
         """Is this the id of the commit that its device shall have signed?"""
         algorithm = "sha256" if len(commit) == 64 else "sha1"
-        return _object(algorithm, b"commit", self.raw_commit).hex() == commit
+        return RawObject(b"commit", self.raw_commit).id(algorithm).hex() == commit
 
 
 def report_path(device: str) -> str:
@@ -72,18 +72,10 @@ def collected(device: str, content: bytes, commit: str, raw_commit: bytes, path:
 
 
 def _tree_lines(path: str, content: bytes) -> Iterator[bytes]:
-    """What a commit of this file alone begins with, in both object formats (gitformat-pack(5), tree objects)."""
-    for algorithm in ("sha1", "sha256"):
-        mode, found = b"100644", _object(algorithm, b"blob", content)
-        for part in reversed(path.split("/")):
-            found = _object(algorithm, b"tree", b"%s %s\0%s" % (mode, part.encode(), found))
-            mode = b"40000"
-        yield b"tree " + found.hex().encode()
-
-
-def _object(algorithm: str, kind: bytes, content: bytes) -> bytes:
-    """The id of an object (gitformat-pack(5)), as bytes."""
-    return hashlib.new(algorithm, b"%s %d\0%s" % (kind, len(content), content), usedforsecurity=False).digest()
+    """What a commit of this file alone begins with, in both object formats."""
+    for object_format in ("sha1", "sha256"):
+        *_, root = tree_objects(object_format, {path: content})
+        yield b"tree " + root.id(object_format).hex().encode()
 
 
 def read_reports(git_dir: Path, revision: str, known: Container[str] | None = None) -> list[FoundReport]:

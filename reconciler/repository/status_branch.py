@@ -1,6 +1,5 @@
 """How a device sends its report: onto the branch that all share, or to a ref of its own. Signed either way."""
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from reconciler.repository.bundle import create_bundle
 from reconciler.repository.commits import Author, Sign, commit_files
 from reconciler.repository.found_reports import report_path
 from reconciler.repository.git import Git, complaint, init_bare, went_elsewhere
+from reconciler.repository.lone_commit import SHA1, SHA256, clear, format_before, lay_commit
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.remote import Remote, check_branch
 
@@ -18,7 +18,8 @@ ATTEMPTS = 5
 # Where each device has its own refs, which nobody else writes.
 REPORT_REFS, ENROLL_REFS = "refs/reports", "refs/enroll"
 _LOST_RACE = (b"non-fast-forward", b"fetch first", b"cannot lock ref", b"failed to update ref")
-_OTHER_FORMAT = b"hash algorithm"
+# Of a server that holds nothing, a git of the longer format reads the shorter ids as something else.
+_OTHER_FORMAT = (b"hash algorithm", b"unexpected capabilities")
 
 
 class _OtherFormat(RemoteUnavailable):
@@ -76,22 +77,21 @@ class OwnRef:
         self._git_dir, self._remote = git_dir, remote
 
     def put(self, ref: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign) -> str:
-        """Put these files in place of all that was there; the commit's id. Raises RemoteUnavailable."""
+        """Put these files in place of all that was there; the commit's id. Raises RemoteUnavailable, GitError."""
+        # A server does not change its format, so the one of the last time is tried first.
+        first = format_before(self._git_dir)
         try:
-            return self._put("sha1", ref, files, message, author, sign)
+            return self._put(first, ref, files, message, author, sign)
         except _OtherFormat:
-            return self._put("sha256", ref, files, message, author, sign)
+            return self._put(SHA1 if first == SHA256 else SHA256, ref, files, message, author, sign)
 
     def commit(self, object_format: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign) -> str:
-        """As `put`, and nobody hears of it yet."""
-        # What was sent is of no use here any more, and unreachable objects would pile up.
-        self.clear()
-        init_bare(self._git_dir, object_format)
-        return commit_files(Git(self._git_dir), None, files, message, author, sign)
+        """As `put`, and nobody hears of it yet. Raises GitError."""
+        return lay_commit(self._git_dir, object_format, files, message, author, sign)
 
     def clear(self) -> None:
         """Leave nothing on the disk."""
-        shutil.rmtree(self._git_dir, ignore_errors=True)
+        clear(self._git_dir)
 
     def _put(
         self, object_format: str, ref: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign
@@ -113,7 +113,7 @@ class ReportRef:
 
     def carry(self, bundle: Path, device: str, content: bytes, message: str, author: Author, sign: Sign) -> None:
         """Write this report into a bundle, as if onto the branch. Raises GitError."""
-        commit = self._own.commit("sha1", {report_path(device): content}, message, author, sign)
+        commit = self._own.commit(SHA1, {report_path(device): content}, message, author, sign)
         _bundle(self._git_dir, bundle, self._branch, commit)
 
 
@@ -135,5 +135,5 @@ def _push(git_dir: Path, remote: Remote, commit: str, ref: str, *, force: bool =
     # Whoever replaces a ref of his own lost no race: something else stands in the way.
     if not force and any(word in out + err for word in _LOST_RACE):
         raise PushRejected("somebody else pushed first", where=remote.url)
-    kind = _OtherFormat if _OTHER_FORMAT in err else RemoteUnavailable
+    kind = _OtherFormat if any(word in err for word in _OTHER_FORMAT) else RemoteUnavailable
     raise kind(f"cannot push: {complaint(out + err)}", where=remote.url, advice="it is kept, and tried again")
