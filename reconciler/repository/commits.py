@@ -7,7 +7,7 @@ from pathlib import Path
 from reconciler.repository.git import Git
 
 Sign = Callable[[bytes], bytes]
-# git-fast-import(1) makes trees only for commits, and commits only for refs; this one is gone when the tree is there.
+# git-fast-import(1) makes trees only for commits, and commits only for refs.
 _WRITING = "refs/reconciler/writing"
 
 
@@ -67,22 +67,27 @@ def _tree(git: Git, parent: str | None, files: Mapping[str, bytes], without: Col
     """The tree of `parent` with these changes; its id."""
     if parent and not files and not without:
         return git.run("rev-parse", "--verify", f"{parent}^{{tree}}").decode().strip()
-    try:
-        told = git.run("fast-import", "--quiet", "--force", stdin=b"".join(_stream(parent, files, without)))
-        made = told.decode().strip()
-        return git.run("rev-parse", "--verify", f"{made}^{{tree}}").decode().strip()
-    finally:
-        git.attempt("update-ref", "-d", _WRITING)
+    told = git.run("fast-import", "--quiet", "--force", stdin=b"".join(_stream(git, parent, files, without)))
+    # As git-ls-tree(1) would say it: `040000 tree ID<tab>`.
+    return told.decode().split()[2]
 
 
-def _stream(parent: str | None, files: Mapping[str, bytes], without: Collection[str]) -> Iterator[bytes]:
-    yield f"commit {_WRITING}\nmark :1\ncommitter nobody <> 0 +0000\ndata 0\n".encode()
+def _stream(git: Git, parent: str | None, files: Mapping[str, bytes], without: Collection[str]) -> Iterator[bytes]:
+    yield f"commit {_WRITING}\nmark :1\ncommitter nobody <> 0 +0000\ndata 0\n\n".encode()
     yield f"from {parent}\n".encode() if parent else b""
     for path in without:
         yield f"D {_quoted(path)}\n".encode()
     for path, content in files.items():
         yield f"M 100644 inline {_quoted(path)}\ndata {len(content)}\n".encode() + content + b"\n"
-    yield b"get-mark :1\n"
+    # A line without words ends the commit; before, its mark means nothing.
+    yield b"\nls :1 \n"
+    # Reset to nothing, a ref is never written.
+    yield f"reset {_WRITING}\nfrom {_no_id(git, parent)}\n\n".encode()
+
+
+def _no_id(git: Git, parent: str | None) -> str:
+    is_long = len(parent) == 64 if parent else git.run("rev-parse", "--show-object-format").strip() == b"sha256"
+    return "0" * (64 if is_long else 40)
 
 
 def _quoted(path: str) -> str:
