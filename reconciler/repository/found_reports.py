@@ -13,7 +13,7 @@ from reconciler.model import MAX_REPORT_BYTES
 from reconciler.model.names import is_dns_label
 from reconciler.repository.bundle import check_header, fetch_bundle
 from reconciler.repository.git import Git, init_bare
-from reconciler.repository.objects import MAX_FILE_BYTES, list_paths, resolve, small_objects
+from reconciler.repository.objects import MAX_FILE_BYTES, list_ids, resolve, small_objects
 from reconciler.repository.raw_objects import RawObject, tree_objects
 
 # A report has 64 KiB at most.
@@ -85,14 +85,15 @@ def read_reports(git_dir: Path, revision: str, known: Container[str] | None = No
     """
     git = Git(git_dir)
     tip = resolve(git, revision)
-    paths = list_paths(git, tip)
-    there = sorted(filter(None, map(device_of, paths)))
+    # By id, not by `TIP:PATH`: for each of those, git would go through the folder of all devices again.
+    ids = list_ids(git, tip)
+    there = sorted(filter(None, map(device_of, ids)))
     names = [name for name in there if known is None or name in known]
     strangers = [FoundReport(name, b"", tip, b"", ()) for name in there if known is not None and name not in known]
-    beside = {name for name in names if commit_path(name) in paths}
-    contents = small_objects(git, [f"{tip}:{report_path(name)}" for name in names], MAX_REPORT_BYTES)
-    raws = small_objects(git, [f"{tip}:{commit_path(name)}" for name in names if name in beside], MAX_COMMIT_BYTES)
-    commits = dict(zip((name for name in names if name in beside), raws, strict=True))
+    beside = [name for name in names if commit_path(name) in ids]
+    contents = small_objects(git, [ids[report_path(name)] for name in names], MAX_REPORT_BYTES)
+    raws = small_objects(git, [ids[commit_path(name)] for name in beside], MAX_COMMIT_BYTES)
+    commits = dict(zip(beside, raws, strict=True))
     found = [
         collected(name, content, tip, commits.get(name, b"")) for name, content in zip(names, contents, strict=True)
     ]

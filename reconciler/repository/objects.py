@@ -156,10 +156,11 @@ def files_of(git: Git, commit: str) -> list[File]:
     return list(_gate(listing))
 
 
-def list_paths(git: Git, commit: str) -> frozenset[str]:
-    """The paths of all files of a commit, whatever they are. Raises GitError for endless ones."""
-    out = git.run_limited("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, most=_MAX_LISTING)
-    return frozenset(out.decode("utf-8", "backslashreplace").split("\0")[:-1])
+def list_ids(git: Git, commit: str) -> dict[str, str]:
+    """The ids of all files of a commit by their paths, whatever they are. Raises GitError for endless ones."""
+    out = git.run_limited("ls-tree", "-r", "-z", "--full-tree", commit, most=_MAX_LISTING)
+    lines = (line.partition(b"\t") for line in out.split(b"\0")[:-1])
+    return {path.decode("utf-8", "backslashreplace"): head.split()[2].decode() for head, _, path in lines}
 
 
 def plain_paths(git: Git, commit: str) -> frozenset[str]:
