@@ -1,149 +1,256 @@
 """How fast reports get to where people read them: the branch that all push to beside a ref each with a collector.
 
-    python benchmarks/status.py [--few 30] [--many 1000] [--forged 20] [--at-once 16]
+    python benchmarks/status.py [--few 30] [--many 1000] [--bad 20] [--at-once 32] [--rounds 2]
 
-A real Git server over HTTP on loopback, devices that commit, sign and push as the agent does (without its Engine), so
-many of them at once, on the same cores. Of each way: wall seconds until the last report is on the status branch, and
-reports a second; of the shared branch, how many pushes one report needed. In the same run, the few by both ways, in
-turns; then the many by refs, some of them forged by another key: all others must be on the branch, and no forged one.
+Each device is our agent with settings, key, journal and Git of its own, on an Engine in memory; each server is real Git
+over HTTP on loopback, in a process of its own; all of it on the same cores. Before a clock starts, every device has
+fetched, verified, rendered and applied, and has written down a report that it has not sent. Then all send at once.
+
+In the same run, in turns: the few by the shared branch and by refs; the many by refs on a server as it comes, and on
+one with a gate for each device. Some of the many are bad: forged by another key, replayed, another device's report, too
+big. A collector runs beside them in a loop. The clock stops when the last good report is on the status branch; then it
+is looked whether each is there to the byte, and each bad one was told and not taken.
 """
 
 import argparse
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from lab.git_server import GitServer, git_server
-from reconciler.errors import RemoteUnavailable
-from reconciler.repository import Author, Remote, ReportRef, StatusBranch, write_files
-from signing import Signer, sign_commit
+from lab.git_doors import Doors
+from lab.git_server import git_server
+from reconciler.repository import read_reports
+from tests.fakes.herd import Herd
 
-_NOW = int(time.time())
+# As an operator of a fleet of this size would set it: docs/guides/git-server.md.
+EVERY_SECONDS = 5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--few", type=int, default=30)
     parser.add_argument("--many", type=int, default=1000)
-    parser.add_argument("--forged", type=int, default=20)
-    parser.add_argument("--at-once", type=int, default=16)
+    parser.add_argument("--bad", type=int, default=20)
+    parser.add_argument("--at-once", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, git_server(Path(name) / "server") as server:
-        for turn in range(2):
-            shared(Fleet(server, Path(name) / f"shared{turn}", options.few), options.at_once)
-            by_ref(Fleet(server, Path(name) / f"refs{turn}", options.few), options.at_once, 0)
-        by_ref(Fleet(server, Path(name) / "many", options.many), options.at_once, options.forged)
+    with tempfile.TemporaryDirectory() as name:
+        few(Path(name) / "few", options.few, options.at_once, options.rounds)
+        many(Path(name) / "many", options)
 
 
-class Fleet:
-    """So many devices with a key each, on a server of their own, and a desk."""
+class Server:
+    """A Git server in a process of its own, so that it is in nobody's way, and what it costs is known."""
 
-    def __init__(self, server: GitServer, folder: Path, count: int) -> None:
-        self.folder, self.desk = folder, folder / "desk"
-        self.url = server.create(folder.name)
-        self.keys = {f"press-{number:04}": Signer.generate() for number in range(count)}
-        documents = {
-            f"devices/{name}.yaml": "apiVersion: fleet/v1\nkind: Device\n"
-            f"metadata: {{name: {name}}}\nspec: {{identity: {key.public.line}}}\n"
-            for name, key in self.keys.items()
-        }
-        fleet = "apiVersion: fleet/v1\nkind: Fleet\nmetadata: {name: many}\nspec: {tiers: [base]}\n"
-        files = {path: text.encode() for path, text in {"fleet.yaml": fleet, **documents}.items()}
-        self.desk.mkdir(parents=True)
-        self.git("init", "--quiet", "--initial-branch=main")
-        for key, value in (("user.name", "Collector"), ("user.email", "c@acme.example"), ("core.fsync", "none")):
-            self.git("config", key, value)
-        commit = write_files(self.desk / ".git", None, files, "The fleet", Author("Ann", "a@acme.example", _NOW))
-        self.git("reset", "--quiet", "--hard", commit)
-        self.git("remote", "add", "origin", self.url)
-        self.git("push", "--quiet", "origin", "main")
+    def __init__(self, folder: Path, doors: Doors) -> None:
+        self.folder, self.way = folder, "gate" if doors.gated else "stock"
+        self._ours, theirs = multiprocessing.Pipe()
+        self._process = multiprocessing.Process(target=_serve, args=(theirs, folder, doors), daemon=True)
+        self._process.start()
 
-    def git(self, *arguments: str) -> None:
-        subprocess.run(["git", "-C", str(self.desk), *arguments], check=True, capture_output=True)
+    def create(self, name: str) -> str:
+        return str(self._asked("create", name))
 
-    def fleet(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "reconciler.fleet", "-C", str(self.desk), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.git"
 
-    def healthy(self) -> set[str]:
-        found = json.loads(self.fleet("status", "-o", "json"))
-        return {one["device"] for one in found if one["phase"] == "Healthy"}
+    def git(self, name: str, *arguments: str) -> None:
+        """What the operator of the server says there."""
+        subprocess.run(["git", "-C", str(self.path(name)), *arguments], check=True)
+
+    def requests(self, path: str) -> int:
+        return int(self._asked("requests", path))
+
+    def cpu(self) -> float:
+        """Seconds of the processor that it and every git under it have taken so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+    def _asked(self, what: str, word: str) -> Any:
+        self._ours.send((what, word))
+        return self._ours.recv()
 
 
-def shared(fleet: Fleet, at_once: int) -> None:
-    """All onto one branch, each as often as it needs."""
-    tries: list[int] = []
-
-    def report(name: str) -> None:
-        waits: list[float] = []
-
-        def sleep(seconds: float) -> None:
-            waits.append(seconds)
-            time.sleep(seconds)
-
-        way = StatusBranch(fleet.folder / f"{name}.git", Remote.parse(fleet.url), "status", sleep)
-        for _ in range(100):  # a pass of the agent each
-            try:
-                say(way.append, name, fleet.keys[name])
-                break
-            except RemoteUnavailable:
-                continue
-        tries.append(len(waits) + 1)
-
-    took = all_at_once(fleet, at_once, report)
-    must(fleet.healthy() == set(fleet.keys), "a report was lost")
-    tell(f"{len(fleet.keys)} on one branch", took, len(fleet.keys), f"{sum(tries) / len(tries):.1f} pushes a report")
+def _serve(asked: Connection, folder: Path, doors: Doors) -> None:
+    with git_server(folder, doors=doors) as server:
+        while True:
+            what, word = asked.recv()
+            asked.send(server.create(word) if what == "create" else server.requests[word])
 
 
-def by_ref(fleet: Fleet, at_once: int, forged: int) -> None:
-    """Each onto its own ref, then one collector."""
-    names, thief = sorted(fleet.keys), Signer.generate()
-    forgers = set(names[:: max(1, len(names) // forged)][:forged]) if forged else set()
+def few(folder: Path, count: int, at_once: int, rounds: int) -> None:
+    """Both ways in turns, on a server as it comes; a new repository each time."""
+    herd = Herd(folder, count)
+    server = Server(folder / "server", herd.doors(gated=False))
+    for turn in range(rounds):
+        for transport in ("branch", "ref"):
+            name = f"{transport}{turn}"
+            url = server.create(name)
+            desk = herd.lay(url, f"desk-{name}")
+            herd.settle_in(url, url, transport)
+            herd.converge(at_once)
+            herd.suffer()
+            before = server.requests(f"/{name}.git/info/refs")
+            began = time.monotonic()
+            herd.report(url, at_once)
+            # Each try is a fetch and a push.
+            tries = (server.requests(f"/{name}.git/info/refs") - before) / count / 2
+            more = f"{tries:.1f} pushes a report"
+            if transport == "ref":
+                more = f"fleet collect {_collect_once(desk):.2f} s of it"
+            took = time.monotonic() - began
+            _must_be_there(herd, server.path(name))
+            way = "one branch" if transport == "branch" else "a ref each"
+            _tell(f"{count} by {way}", took, count, more)
 
-    def report(name: str) -> None:
-        way = ReportRef(fleet.folder / f"{name}.git", Remote.parse(fleet.url), "status")
-        say(way.append, name, thief if name in forgers else fleet.keys[name])
 
-    took = all_at_once(fleet, at_once, report)
+def many(folder: Path, options: argparse.Namespace) -> None:
+    """By refs, with a collector beside; on a server as it comes and through a gate, in turns."""
+    herd = Herd(folder, options.many, options.bad)
+    servers = {gated: Server(folder / f"server-{gated}", herd.doors(gated=gated)) for gated in (False, True)}
+    urls = {gated: server.create("fleet") for gated, server in servers.items()}
+    desks = {gated: herd.lay(url, f"desk-{gated}") for gated, url in urls.items()}
+    servers[True].git("fleet", "config", "receive.autogc", "false")
+    herd.settle_in(urls[False], urls[False])
     began = time.monotonic()
-    told = json.loads(fleet.fleet("collect", "-o", "json"))
-    collected = time.monotonic() - began
-    must(set(told["taken"]) == set(names) - forgers, "a report was lost")
-    must(set(told["refused"]) == forgers, "a forged one was not refused")
+    herd.converge(options.at_once)
+    took = time.monotonic() - began
+    _tell(f"{options.many} whole passes", took, options.many, "fetch, verify, render, apply; nothing sent")
+    for _ in range(options.rounds):
+        for gated, url in urls.items():
+            herd.settle_in(urls[False], url)
+            herd.prepare_replays(lambda at=desks[gated]: _collect_once(at))
+            herd.suffer()
+            if gated:
+                servers[gated].git("fleet", "pack-refs", "--all")
+            _herd(herd, servers[gated], desks[gated], url, options.at_once)
+
+
+def _herd(herd: Herd, server: Server, desk: Path, url: str, at_once: int) -> None:
+    """One herd, with a collector beside it."""
+    before = Spent.now(server)
+    with collecting(desk) as collector:
+        began = time.monotonic()
+        herd.report(url, at_once)
+        sent = time.monotonic() - began
+        took = collector.wait_for(herd.good) - began
+        collector.must_refuse(herd.bad)
+    _must_be_there(herd, server.path("fleet"))
+    spent = Spent.now(server).since(before)
+    count = len(herd.devices)
+    more = f"last sent at {sent:.1f} s; CPU ms a report: server {spent.server / count * 1000:.0f}, "
+    more += f"devices, collector {spent.ours / count * 1000:.0f}; others had {spent.others:.0%} of the machine; "
+    _tell(f"{count} by refs, {server.way}", took, count, f"{more}{len(herd.bad)} bad ones refused")
+
+
+class Spent(NamedTuple):
+    """Seconds of the processors: of the Git server, of this process and its children, and the share of all others."""
+
+    server: float
+    ours: float
+    others: float
+    at: float
+
+    @classmethod
+    def now(cls, server: Server) -> "Spent":
+        times = os.times()
+        ours = times.user + times.system + times.children_user + times.children_system
+        # user, nice, system, then irq, softirq and steal, which idle and iowait stand before (proc(5)).
+        told = list(map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9]))
+        busy = (sum(told) - told[3] - told[4]) / os.sysconf("SC_CLK_TCK")
+        return cls(server.cpu(), ours, busy, time.monotonic())
+
+    def since(self, before: "Spent") -> "Spent":
+        server, ours, busy, wall = (mine - its for mine, its in zip(self, before, strict=True))
+        return Spent(server, ours, max(0.0, busy - ours - server) / wall / (os.cpu_count() or 1), wall)
+
+
+class Collecting:
+    """`fleet collect --every` in a process of its own: whom it has heard, and when."""
+
+    def __init__(self, desk: Path) -> None:
+        self._process = subprocess.Popen(
+            [*_fleet(desk), "collect", "--every", f"{EVERY_SECONDS}s", "-o", "json"], stdout=subprocess.PIPE
+        )
+        self._taken: dict[str, float] = {}
+        self._changed = threading.Condition()
+        self.refused: dict[str, str] = {}
+        self.passes = 0
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            told = json.loads(line)
+            with self._changed:
+                self.passes += 1
+                self._taken |= dict.fromkeys(told["taken"], time.monotonic())
+                self.refused = {name: why.partition(":")[0] for name, why in told["refused"].items()}
+                self._changed.notify_all()
+
+    def begin(self) -> None:
+        """Until it has made its first pass."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.passes, 60):
+                raise SystemExit("the collector does not begin")
+
+    def wait_for(self, names: list[str]) -> float:
+        """When the last of these was put onto the branch."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: set(names) <= self._taken.keys(), 300):
+                raise SystemExit(f"lost: {sorted(set(names) - self._taken.keys())}")
+            return max(self._taken[name] for name in names)
+
+    def must_refuse(self, why: dict[str, str]) -> None:
+        """All of these, for these reasons, and nobody else."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.refused == why, 60):
+                raise SystemExit(f"not refused as they should be: {self.refused}")
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+@contextmanager
+def collecting(desk: Path) -> Iterator[Collecting]:
+    collector = Collecting(desk)
+    try:
+        collector.begin()
+        yield collector
+    finally:
+        collector.end()
+
+
+def _fleet(desk: Path) -> list[str]:
+    return [sys.executable, "-m", "reconciler.fleet", "-C", str(desk)]
+
+
+def _collect_once(desk: Path) -> float:
     began = time.monotonic()
-    must(fleet.healthy() == set(names) - forgers, "not what was collected is shown")
-    seen = time.monotonic() - began
-    more = f"collect {collected:.2f} s, status {seen:.2f} s; {len(told['taken'])} taken, {len(forgers)} forged"
-    tell(f"{len(names)} by refs", took + collected, len(names), more)
-
-
-def must(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise SystemExit(otherwise)
-
-
-def say(append: Callable[..., str], name: str, key: Signer) -> None:
-    content = {"device": name, "phase": "Healthy", "time": "2026-06-01T00:00:00Z", "sequence": 1, "apps": [
-        {"name": "web", "phase": "Healthy", "services": [{"name": "web", "image": "w:1", "state": "running"}]}
-    ]}  # fmt: skip
-    author = Author(name, f"{name}@devices.invalid", _NOW)
-    append(name, json.dumps(content).encode(), f"{name}: Healthy", author, lambda raw: sign_commit(raw, key))
-
-
-def all_at_once(fleet: Fleet, at_once: int, report: Callable[[str], None]) -> float:
-    began = time.monotonic()
-    with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(report, fleet.keys))
+    subprocess.run([*_fleet(desk), "collect"], check=True, capture_output=True)
     return time.monotonic() - began
 
 
-def tell(what: str, seconds: float, count: int, more: str) -> None:
-    print(f"{what:<22} {seconds:7.2f} s  {count / seconds:6.1f} reports/s  {more}", flush=True)
+def _must_be_there(herd: Herd, git_dir: Path) -> None:
+    """Each good report to the byte, and of the bad ones nothing."""
+    found = {one.device: one.content for one in read_reports(git_dir, "refs/heads/status")}
+    lost = [name for name in herd.good if found.get(name) != herd.devices[name].report]
+    if lost:
+        raise SystemExit(f"not there, or another one: {lost}")
+
+
+def _tell(what: str, seconds: float, count: int, more: str) -> None:
+    print(f"{what:<22} {seconds:7.2f} s  {count / seconds:6.1f} a second  {more}", flush=True)
 
 
 if __name__ == "__main__":
