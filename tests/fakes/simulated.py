@@ -7,9 +7,9 @@ from pathlib import Path
 
 from reconciler.agent.build import build
 from reconciler.agent.config import load_config
+from reconciler.agent.delivery import encode
 from reconciler.agent.journal import Journal
-from reconciler.agent.publish import encode
-from reconciler.agent.reconcile import Known
+from reconciler.agent.known import Known
 from reconciler.errors import ReconcilerError
 from signing import PublicKey, write_new_key
 from tests.fakes.engine import FakeEngine
