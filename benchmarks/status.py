@@ -1,15 +1,16 @@
 """How fast reports get to where people read them: the branch that all push to beside a ref each with a collector.
 
-    python benchmarks/status.py [--few 30] [--many 1000] [--bad 20] [--at-once 32] [--rounds 2]
+    python benchmarks/status.py [--few 30] [--many 1000] [--bad 20] [--at-once 32] [--rounds 2] [--gc]
 
 Each device is our agent with settings, key, journal and Git of its own, on an Engine in memory; each server is real Git
 over HTTP on loopback, in a process of its own; all of it on the same cores. Before a clock starts, every device has
 fetched, verified, rendered and applied, and has written down a report that it has not sent. Then all send at once.
 
 In the same run, in turns: the few by the shared branch and by refs; the many by refs on a server as it comes, and on
-one with a gate for each device. Some of the many are bad: forged by another key, replayed, another device's report, too
-big. A collector runs beside them in a loop. The clock stops when the last good report is on the status branch; then it
-is looked whether each is there to the byte, and each bad one was told and not taken.
+one that is set up as docs/guides/git-server.md says, with a gate for each device. Some of the many are bad: forged by
+another key, replayed, another device's report, too big. A collector runs beside them in a loop. The clock stops when
+the last good report is on the status branch; then it is looked whether each is there to the byte, and each bad one was
+told and not taken.
 """
 
 import argparse
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--bad", type=int, default=20)
     parser.add_argument("--at-once", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--gc", action="store_true", help="`git gc` on both servers of the many, before each herd")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         few(Path(name) / "few", options.few, options.at_once, options.rounds)
@@ -131,7 +133,9 @@ def many(folder: Path, options: argparse.Namespace) -> None:
             herd.settle_in(urls[False], url)
             herd.prepare_replays(lambda at=desks[gated]: _collect_once(at))
             herd.suffer()
-            if gated:
+            if options.gc:
+                servers[gated].git("fleet", "gc", "--quiet")
+            elif gated:
                 servers[gated].git("fleet", "pack-refs", "--all")
             _herd(herd, servers[gated], desks[gated], url, options.at_once)
 
