@@ -3,21 +3,25 @@
     python benchmarks/agent.py [--apps 5] [--passes 30]
 
 As root: starts an Engine and a Git server of its own. `reconciler run` keeps some apps that nobody changes. It polls
-every second, so that passes come soon; processor and bytes are told for a pass, and for a poll every 60 s. Processor
-is that of the agent and of all programs that it starts; memory is what is resident, and the part of it that no other
-process shares. Bytes are counted by a proxy. A plan is that of `reconciler plan`, from its start to its exit, with
+every second, so that passes come soon; processor and bytes are told for a poll, for a report (here a heartbeat with
+each pass) and for a look at all (here asked for with each pass), and for a day of them. Processor is that of the agent
+and of all programs that it starts; memory is what is resident, and the part of it that no other process shares. Bytes
+are counted by a proxy. A plan is that of `reconciler plan`, from its start to its exit, with
 the fetch.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
+import resource
 import signal
 import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import docker
 
@@ -28,6 +32,7 @@ from lab.git_server import git_server
 from lab.http_proxy import HttpProxy, http_proxy
 from lab.operator import Operator
 from lab.waiting import wait_until
+from reconciler.agent.errands import Errands
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -78,22 +83,65 @@ def fleet(apps: int, identity: str) -> dict[str, str]:
 
 
 def idle(device: Device, proxy: HttpProxy, passes: int, log: Path) -> None:
+    """What a quiet poll costs, what a report adds, and what a look at all; the last two go by errands."""
+    quiet = run(device, proxy, passes, log)
+    settings = device.config.read_text()
+    device.config.write_text(settings.replace("  state: state", "  status: {heartbeat: 1s}\n  state: state"))
+    reporting = run(device, proxy, passes, log)
+    device.config.write_text(settings)
+    looking = run(device, proxy, passes, log, nudges=True)
+    report, look = reporting.seconds - quiet.seconds, looking.seconds - quiet.seconds
+    print(f"resident {quiet.resident / 2**20:.1f} MiB, of which {quiet.own / 2**20:.1f} MiB are its own")
+    print(f"an errand has at most {errand(device) / 2**20:.1f} MiB, for {look:.2f} s of a processor with its git")
+    print(f"a poll: {quiet.seconds * 1000:.0f} ms of a processor, {quiet.bytes:.0f} bytes")
+    print(f"a report: {report * 1000:.0f} ms, {reporting.bytes - quiet.bytes:.0f} bytes")
+    day = 1440 * quiet.seconds + 96 * report + 24 * look
+    moved = 1440 * quiet.bytes + 96 * (reporting.bytes - quiet.bytes) + 24 * (looking.bytes - quiet.bytes)
+    print(f"a day of polls every 60 s, a report each 15 min, a look each hour: {day:.0f} s of a processor,")
+    print(f"{day / 86400 * 100:.3f} %, and {moved / 2**20:.2f} MiB")
+
+
+class Cost(NamedTuple):
+    """Of a pass: seconds of a processor and bytes; and what is resident, and no other process shares, in bytes."""
+
+    seconds: float
+    bytes: float
+    resident: int
+    own: int
+
+
+def run(device: Device, proxy: HttpProxy, passes: int, log: Path, *, nudges: bool = False) -> Cost:
     with log.open("wb") as out:
         process = subprocess.Popen(device.command("run"), cwd=ROOT, stdin=subprocess.DEVNULL, stderr=out)
     try:
         # The first passes import what they need, and send the first report.
         wait_until(lambda: log.read_text().count("pass  ") >= 5, 60, "the first passes")
         before, sent, began = cpu(process.pid), proxy.bytes, log.read_text().count("pass  ")
-        wait_until(lambda: log.read_text().count("pass  ") >= began + passes, 10 * passes, "the passes")
-        done = log.read_text().count("pass  ") - began
+        seen = began
+        while seen < began + passes:
+            if nudges:
+                process.send_signal(signal.SIGHUP)
+            wait_until(lambda seen=seen: log.read_text().count("pass  ") > seen, 30, "a pass")
+            seen = log.read_text().count("pass  ")
+        done = seen - began
         used, moved = (cpu(process.pid) - before) / done, (proxy.bytes - sent) / done
         resident, own = memory(process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-    print(f"resident {resident / 2**20:.1f} MiB, of which {own / 2**20:.1f} MiB are its own")
-    print(f"a pass with its poll: {used * 1000:.0f} ms of a processor, {moved:.0f} bytes")
-    print(f"a poll every 60 s: {used / 60 * 100:.3f} % of a processor, {moved * 1440 / 2**20:.2f} MiB a day")
+    return Cost(used, moved, resident, own)
+
+
+def errand(device: Device) -> int:
+    """The most that an errand has resident, in bytes, of those that fetch, verify and render."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_errand, (device.config,))
+
+
+def _errand(path: Path) -> int:
+    """In a process that has no other children."""
+    Errands(path.read_bytes(), path).obtain()
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 
 def cpu(pid: int) -> float:

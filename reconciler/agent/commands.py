@@ -5,10 +5,12 @@ import json
 from datetime import UTC, datetime
 
 from reconciler.agent import trust_commands
-from reconciler.agent.build import build, make_delivery, make_engine, make_orders
+from reconciler.agent.build import build, make_engine
+from reconciler.agent.build_orders import make_orders
 from reconciler.agent.checks import IDS, check
 from reconciler.agent.config import load_config
 from reconciler.agent.control import ask_for_pass
+from reconciler.agent.delivery import make_delivery
 from reconciler.agent.identity import Identity
 from reconciler.agent.journal import Journal
 from reconciler.agent.preview import make_preview

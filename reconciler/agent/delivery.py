@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from reconciler.agent.config import Config
+from reconciler.agent.identity import Identity
 from reconciler.model import MAX_REPORT_BYTES, Report, Revision
 from reconciler.model.codec import to_plain
 from reconciler.repository import Author, ReportRef, StatusBranch
@@ -30,6 +32,16 @@ class DirectDelivery:
 
     def _sign(self, payload: bytes) -> bytes:
         return sign_commit(payload, self._signer)
+
+
+def make_delivery(config: Config, identity: Identity) -> DirectDelivery:
+    """How reports leave the device, signed in this process."""
+    status = config.status
+    if status.transport == "ref":
+        return DirectDelivery(ReportRef(config.state / "report.git", status.remote, status.branch), identity)
+    # The branch is fetched into the store that is there, but for another server, which may have another format.
+    store = "repository.git" if status.remote == config.remote else "reports.git"
+    return DirectDelivery(StatusBranch(config.state / store, status.remote, status.branch), identity)
 
 
 def encode(report: Report) -> bytes:

@@ -45,9 +45,9 @@ class Errands:
         """What was trusted before; nothing yet, if so. Raises ReconcilerError."""
         return hear(self._sent("recall").known)
 
-    def obtain(self) -> Known:
-        """Ask Git, judge and render. Raises ReconcilerError."""
-        known = hear(self._sent("obtain").known)
+    def obtain(self, *, is_fetched: bool = False) -> Known:
+        """Ask Git, unless it was asked just now, judge and render. Raises ReconcilerError."""
+        known = hear(self._sent("obtain", is_fetched=is_fetched).known)
         if known is None:
             raise ErrandFailed("the errand `obtain` answers nothing", advice="see its log")
         return known

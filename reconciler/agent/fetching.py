@@ -2,10 +2,16 @@
 
 from contextlib import suppress
 
+from reconciler.agent.config import Config
 from reconciler.agent.trust_settings import RELEASE, REPOSITORY, TAG, TrustSettings
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.model import Revision
 from reconciler.repository import Mirror
+
+
+def make_mirror(config: Config) -> Mirror:
+    """The device's copy of the fleet repository."""
+    return Mirror(config.state / "repository.git", config.remote, config.branch, others=config.mirrors)
 
 
 def fetch_orders(mirror: Mirror, trust: TrustSettings) -> str:

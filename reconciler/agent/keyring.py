@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from reconciler.agent.config import Config
+from reconciler.agent.key_files import before_key, next_key
 from reconciler.errors import ConfigError, ManifestError, PermissionDenied, SealRefused
 from reconciler.model import ConfigFile
 from reconciler.sealing import Keys, unseal, unseal_value
@@ -31,6 +33,12 @@ class Keyring:
             raise
         except ManifestError as error:
             raise SealRefused("SOPS_FORMAT", error.what, where=error.where) from error
+
+
+def make_keyring(config: Config) -> Keyring:
+    """What unseals: the device's identity, the one before and the next, and keys of age."""
+    spare = (before_key(config.identity), next_key(config.identity))
+    return Keyring((config.identity, *config.secrets.keys), spare)
 
 
 def _read(path: Path) -> bytes:

@@ -67,8 +67,8 @@ class Orders(Protocol):
     def recall(self) -> Known | None:
         """What was trusted before, without the server; nothing before the first time, or when it cannot be read."""
 
-    def obtain(self) -> Known:
-        """Ask Git, and render what it says. What is wrong is told in it."""
+    def obtain(self, *, is_fetched: bool = False) -> Known:
+        """Ask Git, unless it was asked just now, and render what it says. What is wrong is told in it."""
 
 
 def kept(trusted: Trusted | None, error: ReconcilerError) -> Obtained:

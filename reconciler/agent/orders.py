@@ -44,9 +44,9 @@ class DirectOrders:
         self._config, self._source, self._mirror, self._journal = config, source, mirror, journal
         self._signatures, self._identity, self._clock = signatures, identity, clock
 
-    def obtain(self, bundle: Path | None = None) -> Known:
+    def obtain(self, bundle: Path | None = None, *, is_fetched: bool = False) -> Known:
         """As all Orders; or out of this bundle, as if it were the server."""
-        known = self._known(self._source.obtain(self._clock(), bundle))
+        known = self._known(self._source.obtain(self._clock(), bundle, is_fetched=is_fetched))
         self._mirror.tidy()
         return known
 

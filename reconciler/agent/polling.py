@@ -57,7 +57,8 @@ class PolledOrders:
             log.error("%s", error)
         return self._known
 
-    def obtain(self) -> Known:
+    def obtain(self, *, is_fetched: bool = False) -> Known:
+        """As every Orders; it fetches all the same."""
         insists, self._insists = self._insists, False
         basis, error = self._asked()
         if self._known is not None and not insists and self._clock() < self._due:
@@ -81,7 +82,7 @@ class PolledOrders:
     def _sent(self, basis: Basis | None) -> Known:
         before = self._known
         try:
-            self._known, self._basis = self._errands.obtain(), basis
+            self._known, self._basis = self._errands.obtain(is_fetched=basis is not None), basis
         except ReconcilerError as error:
             trusted = before.obtained.trusted if before else None
             rendered, admission = (before.rendered, before.admission) if before else (Rendered(None), Admission())

@@ -14,11 +14,12 @@ from reconciler.agent.control import serve_control
 from reconciler.agent.device_root import check_root
 from reconciler.agent.ending import Ending
 from reconciler.agent.errands import Errands, code_home
+from reconciler.agent.fetching import make_mirror
 from reconciler.agent.journal import Journal
 from reconciler.agent.loop import Bell, Loop, Passes
 from reconciler.agent.machine import look_at_machine
 from reconciler.agent.metrics import Metrics, serve_metrics
-from reconciler.agent.parts import docker_engine, make_mirror
+from reconciler.agent.parts import docker_engine
 from reconciler.agent.polling import PolledOrders
 from reconciler.agent.publish import Publisher
 from reconciler.agent.pulls import Pulls

@@ -30,10 +30,10 @@ class Source:
     def __init__(self, mirror: Mirror, journal: Journal) -> None:
         self._mirror, self._journal = mirror, journal
 
-    def obtain(self, now: datetime, bundle: Path | None = None) -> Obtained:
+    def obtain(self, now: datetime, bundle: Path | None = None, *, is_fetched: bool = False) -> Obtained:
         """The newest commit that this device may obey; the one before when Git is away or says what it may not obey.
 
-        Out of a bundle instead of the server, if there is one: by the same rules.
+        Out of a bundle instead of the server, if there is one: by the same rules. Or of what `is_fetched` already.
         """
         try:
             trusted = self._journal.trusted
@@ -42,7 +42,9 @@ class Source:
         try:
             if bundle is not None:
                 self.take(bundle)
-            obtained = self._by_whom(self._judged(self._tip(fetch=bundle is None), trusted, now, keeps=True))
+            obtained = self._by_whom(
+                self._judged(self._tip(fetch=bundle is None and not is_fetched), trusted, now, keeps=True)
+            )
             if obtained.trusted is not None and obtained.trusted != trusted:
                 self._journal.write_trusted(obtained.trusted)
                 self._mirror.pin(obtained.trusted.commit)

@@ -16,12 +16,13 @@ from lab.device import Device
 from lab.git_server import GitServer
 from lab.operator import Operator
 from reconciler.agent.answer import Answer, Told, decode, encode, hear, tell
-from reconciler.agent.build import make_keyring, make_orders
+from reconciler.agent.build_orders import make_orders
 from reconciler.agent.config import Config, load_config
 from reconciler.agent.errand import answer
 from reconciler.agent.errands import Errands
 from reconciler.agent.identity import Identity
 from reconciler.agent.journal import Journal
+from reconciler.agent.keyring import make_keyring
 from reconciler.agent.known import Known
 from reconciler.errors import ConfigError, ErrandFailed, RemoteUnavailable, SealRefused, StateError
 from reconciler.model import ConfigFile, Report, Revisions

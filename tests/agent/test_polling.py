@@ -24,8 +24,8 @@ class Errands:
     def recall(self) -> Known | None:
         return self._done(self.rig.reconciler._orders.recall)
 
-    def obtain(self) -> Known:
-        return self._done(self.rig.reconciler._orders.obtain)
+    def obtain(self, *, is_fetched: bool = False) -> Known:
+        return self._done(lambda: self.rig.reconciler._orders.obtain(is_fetched=is_fetched))
 
     def _done(self, act: Callable[[], Known | None]) -> Known:
         self.sent += 1

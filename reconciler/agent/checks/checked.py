@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from reconciler.admission import Admission
-from reconciler.agent.build import make_engine, make_source
+from reconciler.agent.build import make_engine
+from reconciler.agent.build_orders import make_source
 from reconciler.agent.config import Config, load_config
 from reconciler.agent.device_root import check_root
 from reconciler.agent.docker_engine.probing import EngineFacts, Occupant, Probe
