@@ -10,7 +10,7 @@ from reconciler.admission import CAPABILITIES, EVERYTHING, is_grant
 from reconciler.agent.device_root import TOP, reached, root_of
 from reconciler.agent.links import follow
 from reconciler.agent.settings import duration, path_beside, section, word
-from reconciler.agent.trust_settings import TRUST_KEYS, TrustSettings, trust_settings
+from reconciler.agent.trust_settings import TRUST_KEYS, UNSAFE_HEAD, TrustSettings, trust_settings
 from reconciler.errors import ConfigError, ManifestError, PermissionDenied
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
 from reconciler.reading import Node, Problems, boolean, check_keys, listed, mapping, parse, size_in_bytes, text
@@ -157,7 +157,7 @@ def _config(node: Node, folder: Path, problems: Problems) -> Config:
         keep_free=keep_free,
         metrics=metrics,
         secrets=secrets,
-        updates=_updates(spec, problems),
+        updates=_updates(spec, trust.mode, problems),
         mirrors=_mirrors(remote, identity, folder, problems),
     )
 
@@ -224,10 +224,12 @@ def _secrets(secrets: Node, folder: Path, problems: Problems) -> SecretSettings:
     return SecretSettings(place or SecretSettings().folder, (key,) if key else ())
 
 
-def _updates(spec: Node, problems: Problems) -> UpdateSettings:
+def _updates(spec: Node, mode: str, problems: Problems) -> UpdateSettings:
     updates = section(spec, "updates", ("reconciler", "patience"), problems)
     written = updates.entries.get("reconciler")
     allowed = boolean(written, "reconciler", problems) if written is not None else False
+    if allowed and mode == UNSAFE_HEAD:
+        problems.add(updates.place, f"`updates.reconciler` in mode {UNSAFE_HEAD}: whoever may push would be root here")
     patience = duration(updates, "patience", UpdateSettings().patience, problems)
     if not _SHORTEST_PATIENCE <= patience <= _LONGEST_PATIENCE:
         problems.add(updates.place, "`patience` must be from 10s to 1h", "write 10m")

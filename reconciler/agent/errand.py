@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,6 +35,9 @@ def main(asked: BinaryIO, answered: BinaryIO) -> int:
     # Ctrl-C and a hangup are for who asked, and end this by the end of the input.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    # Where memory ends, it is this that goes, and not the agent.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
     request = json.loads(asked.readline())
     threading.Thread(target=_end_with, args=(asked,), name="lifeline", daemon=True).start()
     answered.write(encode(answer(request)))

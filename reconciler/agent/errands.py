@@ -11,12 +11,14 @@ from pathlib import Path
 import reconciler
 from reconciler.agent.answer import Answer, decode, encode_request, hear, hear_error
 from reconciler.agent.known import Known
-from reconciler.errors import ErrandFailed
+from reconciler.errors import ConfigError, ErrandFailed, PermissionDenied, ReconcilerError
 from reconciler.model import ConfigFile, Report
 from reconciler.model.codec import canonical
 
 # git gives up on a server that is silent for a minute, and on itself after five; a slow link may need several of those.
 MOST_SECONDS = 1800.0
+# No errand could do anything about it.
+FOR_PEOPLE = (ConfigError.exit_code, PermissionDenied.exit_code)
 
 
 def interpreter() -> str:
@@ -44,6 +46,14 @@ class Errands:
     def recall(self) -> Known | None:
         """What was trusted before; nothing yet, if so. Raises ReconcilerError."""
         return hear(self._sent("recall").known)
+
+    def check(self) -> None:
+        """Could an agent start by these settings? Raises ReconcilerError, if only people can mend it."""
+        try:
+            self.recall()
+        except ReconcilerError as error:
+            if error.exit_code in FOR_PEOPLE:
+                raise
 
     def obtain(self, *, is_fetched: bool = False) -> Known:
         """Ask Git, unless it was asked just now, judge and render. Raises ReconcilerError."""

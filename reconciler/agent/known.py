@@ -55,6 +55,12 @@ class Known:
         is_asked = not any(isinstance(error, RemoteUnavailable | ErrandFailed) for error in self.obtained.errors)
         return is_asked and self.obtained.trusted is not None and bool(self.obtained.seen)
 
+    @property
+    def is_followed(self) -> bool:
+        """Is what the server has trusted to its end, and rendered? Then a newer word can be followed as well."""
+        ours = (fact for fact in self.obtained.facts if fact.type in ("Trusted", "Updated"))
+        return self.is_from_git and self.rendered.desired is not None and all(fact.status is True for fact in ours)
+
     def revision(self, branch: str) -> str:
         """What is obeyed, as reports tell it; nothing yet, if so."""
         trusted = self.obtained.trusted

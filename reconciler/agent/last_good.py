@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.admission import Admission, RealPath, is_admitted
+from reconciler.admission import NO_RULES, Admission, RealPath, is_admitted, refusals
 from reconciler.agent.backoff import backoff
+from reconciler.agent.known import Rendered
 from reconciler.agent.moment import rfc3339
 from reconciler.agent.remembered import MAX_FAILED, FailedApp, GoodApp, Memory
-from reconciler.errors import ReconcilerError, ServiceFailed
+from reconciler.errors import ManifestError, Problem, ReconcilerError, ServiceFailed
 from reconciler.model import App, Container, DesiredState, ObservedState, Service
 from reconciler.planning import app_digest, matches, may_rest
 
@@ -39,6 +40,22 @@ def admitted(memory: Memory, admission: Admission, real: RealPath) -> Memory:
     """
     good = {name: one for name, one in memory.good.items() if is_admitted(one.app, admission, real)}
     return memory if len(good) == len(memory.good) else replace(memory, good=good)
+
+
+def readmitted(rendered: Rendered, admission: Admission, real: RealPath) -> Rendered:
+    """What was rendered, without the apps that links of the device have led elsewhere since it was judged."""
+    if rendered.desired is None:
+        return rendered
+    # Signatures of images were asked for when it was rendered.
+    admission, desired = replace(admission, images=NO_RULES), rendered.desired
+    refused = {app.name: found for app in desired.apps if (found := tuple(refusals(app, admission, real)))}
+    if not refused:
+        return rendered
+    told = (Problem(f"apps/{name}", what, advice) for name, found in refused.items() for _, what, advice in found)
+    problems = (*rendered.problems, *told)
+    apps = tuple(app for app in desired.apps if app.name not in refused)
+    held = replace(desired, apps=apps, untouched=desired.untouched | refused.keys())
+    return Rendered(held, problems, ManifestError(problems))
 
 
 def last_good_state(device: str, memory: Memory) -> DesiredState | None:

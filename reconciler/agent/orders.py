@@ -80,7 +80,9 @@ class DirectOrders:
             nothing = Rendered(None, (problem,), error) if obtained.trusted is not None else Rendered(None)
             return Known(obtained, nothing, Admission(self._config.allow))
         rendered = self._render(obtained.trusted, admission, asks=asks)
-        update, fact = self._update(obtained.trusted, rendered)
+        # Who is refused now starts no new program by an old word.
+        is_refused = any(fact.type == "Trusted" and fact.status is False for fact in obtained.facts)
+        update, fact = (None, None) if is_refused else self._update(obtained.trusted, rendered)
         if fact is not None:
             obtained = replace(obtained, facts=(*obtained.facts, fact))
         return Known(obtained, rendered, admission, update)

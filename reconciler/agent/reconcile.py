@@ -13,7 +13,7 @@ from reconciler.agent.converge import Converged, converge, look
 from reconciler.agent.engine import Engine
 from reconciler.agent.journal import Journal
 from reconciler.agent.known import Known, Orders
-from reconciler.agent.last_good import admitted, last_good_state
+from reconciler.agent.last_good import admitted, last_good_state, readmitted
 from reconciler.agent.publish import Publisher
 from reconciler.agent.reporting import Pass, compose_report
 from reconciler.agent.tidy import tidied
@@ -38,8 +38,8 @@ class Result:
     report: Report
     errors: tuple[ReconcilerError, ...]
     steps: tuple[str, ...]
-    # Something that concerns no app ended the pass, such as an Engine that does not answer.
-    was_stopped: bool = False
+    # Nothing that concerns no app ended the pass, such as an Engine that does not answer, and nobody held it.
+    is_whole: bool = False
 
 
 class Reconciler:
@@ -84,6 +84,8 @@ class Reconciler:
         return self._publisher.send(self._clock().timestamp())
 
     def _pass(self, known: Known, now: datetime, *, collects: bool) -> Result:
+        # Links are looked at in each pass: who may write below a granted folder can put one there at any time.
+        known = replace(known, rendered=readmitted(known.rendered, known.admission, self._config.real))
         obtained, rendered = known.obtained, known.rendered
         revision = known.revision(self._config.branch)
         converged, stopped_by = self._converge(known, revision, now.timestamp(), collects=collects)
@@ -108,7 +110,7 @@ class Reconciler:
         told = (*obtained.errors, rendered.error, stopped_by, *_troubles(converged), unsent)
         steps = (*converged.performed.done, *converged.removed) if converged else ()
         errors = _distinct(error for error in told if error is not None)
-        return Result(report, errors, steps, stopped_by is not None)
+        return Result(report, errors, steps, converged is not None and not converged.paused)
 
     def _converge(
         self, known: Known, revision: str, now: float, *, collects: bool

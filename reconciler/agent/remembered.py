@@ -95,12 +95,12 @@ class Reported:
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A version of the reconciler itself that did not prove itself: how often, why, and when it is tried again, in
-    seconds since 1970; never, if None.
+    seconds since 1970.
     """
 
     tries: int
     why: str
-    retry_at: float | None
+    retry_at: float
 
 
 @dataclass(frozen=True, slots=True)

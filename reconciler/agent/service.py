@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ from reconciler.agent.succession import (
 )
 from reconciler.agent.systemd import Systemd
 from reconciler.agent.two_loops import TwoLoops
-from reconciler.agent.updating import is_due
+from reconciler.agent.updating import failed, is_due
 from reconciler.agent.versions import Versions
 from reconciler.agent.watch import watch
 from reconciler.agent.watched_files import watch_files, watched_files
@@ -43,6 +43,7 @@ from reconciler.agent.watched_files import watch_files, watched_files
 log = logging.getLogger("reconciler")
 
 LAST_WORDS_SECONDS = 10.0
+MOST_FAILED_ERRANDS = 3
 # Each word of Git makes a full pass; when it says nothing for so many intervals, one is made without.
 WITHOUT_GIT = 1.5
 
@@ -104,7 +105,7 @@ class Service:
             self._tell_end()
             self._git_bell.stop()
             # What it sends now need not be sent again; a server that does not answer is not waited for.
-            self._asking.join(LAST_WORDS_SECONDS)
+            self._asking.join(None if self._goes else LAST_WORDS_SECONDS)
         log.info("stop     containers go on running")
 
     def beat(self) -> None:
@@ -134,7 +135,7 @@ class Service:
             yield
 
     def _ask(self) -> None:
-        Loop(Passes(self._ask_git, self._loops.send), self._config.interval, self._config.device, self._git_bell).run()
+        Loop(Passes(self._ask_git, self._send), self._config.interval, self._config.device, self._git_bell).run()
 
     def _reconcile(self) -> float:
         is_first = not self._loops.passed.is_set()
@@ -145,23 +146,48 @@ class Service:
         return rest
 
     def _ask_git(self) -> float:
-        if self._settings.has_newer():
+        if self._goes:
+            return 0.0
+        if self._settings.has_newer(lambda content: Errands(content, self._settings.path).check()):
             self.has_newer_settings = True
             self._bell.stop()
             return 0.0
         rest = self._loops.ask_git()
-        if self._loops.proven.is_set():
-            self._prove()
+        self._prove()
+        self._give_up()
         return rest
 
+    def _send(self) -> Sequence[str]:
+        if not self._goes:
+            self._loops.send()
+            self._prove()
+        return ()
+
+    @property
+    def _goes(self) -> bool:
+        """Is another one to follow? Then nothing more is begun here: it would use the same state."""
+        return self.has_newer_settings or self.successor is not None
+
     def _prove(self) -> None:
-        """It has shown that it does its work; now another version may show that, too."""
+        """If it has shown that it does its work, say so; or another version may show that now."""
         if is_on_trial():
-            tell_proven()
+            if self._loops.proven.is_set():
+                tell_proven()
             return
-        update, running = self._loops.update, self._versions.name_of(code_home())
-        if self._config.updates.allowed and is_due(update, running, self._journal.updates, time.time()):
+        now, update = time.time(), self._loops.update
+        if not self._config.updates.allowed or update is None or self._journal.paused(now) is not None:
+            return
+        if is_due(update, self._versions.name_of(code_home()), self._journal.updates, now):
             self.successor = update
+            self._bell.stop()
+
+    def _give_up(self) -> None:
+        """A version that came by Git and cannot follow it any more: the installed one can."""
+        running = self._versions.name_of(code_home())
+        if not self._goes and running and not is_on_trial() and self._loops.failed_errands >= MOST_FAILED_ERRANDS:
+            why = "its errands come to nothing; its log says why"
+            self._journal.write_updates(failed(self._journal.updates, running, why, time.time()))
+            self.successor = ""
             self._bell.stop()
 
     def _alive(self) -> None:

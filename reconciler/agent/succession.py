@@ -105,15 +105,20 @@ class Succession:
             log.info("version  the installed one is wanted again")
             return start_anew(self.ending, installed_home())
         log.info("version  %s is to prove itself", name)
+        before = self.journal.updates
+        # One that brings the whole device down must not be tried again at once.
+        self.journal.write_updates(updating.failed(before, name, "its trial was cut short", time.time()))
         why = self._try(str(versions.home(name)))
         if why is None:
+            self.journal.write_updates(before)
             return None
         if why:
             log.error("version  %s has not proven itself: %s", name, why)
-            self.journal.write_updates(updating.failed(self.journal.updates, name, why, time.time()))
+            self.journal.write_updates(updating.failed(before, name, why, time.time()))
+            versions.remove(name)
             return start_anew(self.ending)
         log.info("version  %s has proven itself", name)
-        self.journal.write_updates(updating.proven(self.journal.updates, name))
+        self.journal.write_updates(updating.proven(before, name))
         return start_anew(self.ending, str(versions.home(name)))
 
     def _try(self, home: str) -> str | None:
@@ -150,8 +155,8 @@ class Succession:
 
 def _command(home: str) -> tuple[list[str], dict[str, str]]:
     """`reconciler` with the arguments of this process, as the code in `home`."""
+    # One on trial stays so, also when newer settings have it start anew.
     environment = {**os.environ, "PYTHONPATH": home, _INSTALLED: installed_home()}
-    environment.pop(_TRIAL, None)
     return [interpreter(), "-P", "-m", "reconciler.agent", *sys.argv[1:]], environment
 
 

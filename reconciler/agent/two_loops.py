@@ -13,6 +13,7 @@ from reconciler.agent.pulls import Pulls
 from reconciler.agent.reconcile import Reconciler, Result
 from reconciler.agent.systemd import Systemd
 from reconciler.agent.turns import Turns
+from reconciler.errors import ErrandFailed
 
 log = logging.getLogger("reconciler")
 
@@ -36,16 +37,20 @@ class TwoLoops:
         # At boot, what was trusted before: with no network, it must do.
         self._known = reconciler.recall()
         self._was_cut_off = False
+        # So often one after the other, an errand came to nothing.
+        self.failed_errands = 0
         self._rests_until = 0.0
         self._turns = Turns()
-        # A full pass has come to its end; and one that Git had answered for, of which the report is on the server.
+        # A full pass has come to its end; and one by what Git had answered, that nothing stopped or held.
         self.passed, self._has_passed_by_git = threading.Event(), False
-        self.proven = threading.Event()
+        # The newest report could not be sent; and: all of its work was done once, report included.
+        self._is_unheard, self.proven = False, threading.Event()
 
     @property
     def update(self) -> str | None:
-        """The version of the reconciler itself that shall run, by what Git said last (Known)."""
-        return self._known.update if self._known is not None else None
+        """The version of the reconciler itself that shall run, if Git has just said one, and hears of us."""
+        known = self._known
+        return known.update if known is not None and known.is_from_git and not self._is_unheard else None
 
     def sync(self, seconds: float) -> Result | None:
         """Of any thread: ask Git now, and wait for the pass that goes by its answer; None after so long."""
@@ -65,6 +70,8 @@ class TwoLoops:
         self._known = known = self._reconciler.obtain()
         self._turns.knows()
         is_cut_off = known.obtained.is_cut_off
+        has_failed = any(isinstance(error, ErrandFailed) for error in known.obtained.errors)
+        self.failed_errands = self.failed_errands + 1 if has_failed else 0
         if self._was_cut_off and not is_cut_off:
             self._pulls.hurry()
         self._was_cut_off = is_cut_off
@@ -72,17 +79,19 @@ class TwoLoops:
         self._bell.ring()
         rest = known.obtained.rest_seconds
         self._rests_until = time.monotonic() + rest
+        self._is_unheard = False
         self.send()
         return rest
 
     def send(self) -> Sequence[str]:
-        """Of the loop of Git: send what was recorded, unless the server wants to be left alone."""
-        if time.monotonic() < self._rests_until:
+        """Of the loop of Git: send what was recorded, unless the server wants to be left alone, or just refused it."""
+        if self._is_unheard or time.monotonic() < self._rests_until:
             return ()
         error = self._reconciler.send()
         self._metrics.note_send(failed=error is not None)
         if error is not None:
             log.error("%s", error)
+            self._is_unheard = True
         elif self._has_passed_by_git:
             self.proven.set()
         return ()
@@ -93,7 +102,7 @@ class TwoLoops:
         self._turns.begins()
         if (known := self._known) is not None:
             result = self._converge(known, is_full=True)
-            self._has_passed_by_git = self._has_passed_by_git or (known.is_from_git and not result.was_stopped)
+            self._has_passed_by_git |= known.is_followed and result.is_whole
             self.passed.set()
             _log(result)
         return 0.0

@@ -6,8 +6,8 @@ from reconciler.agent.moment import rfc3339
 from reconciler.agent.remembered import Attempt, Updates
 from reconciler.model import Fact
 
-# Twice it may have been the network, or the power.
-MOST_TRIES, RETRY_SECONDS = 3, 600.0
+# It may have been the network, the power, or what another app did to the device.
+RETRY_SECONDS, RETRY_MOST_SECONDS = 600.0, 86400.0
 # A version that was proven and is started over and over, without being well between, has broken since.
 MOST_STARTS = 5
 
@@ -17,7 +17,7 @@ def told(wanted: str, attempt: Attempt | None) -> Fact:
     if attempt is None:
         return Fact("Updated", None, "Trying", f"{wanted} is to prove itself")
     times = "once" if attempt.tries == 1 else f"{attempt.tries} times"
-    again = "not tried again until it changes" if attempt.retry_at is None else f"again at {rfc3339(attempt.retry_at)}"
+    again = f"again at {rfc3339(attempt.retry_at)}"
     return Fact("Updated", False, "RolledBack", f"{wanted} was tried {times}: {attempt.why}; {again}")
 
 
@@ -31,7 +31,7 @@ def is_due(update: str | None, running: str, updates: Updates, now: float) -> bo
     if attempt is None:
         return True
     # A clock that was set back does not make it wait for years.
-    return attempt.retry_at is not None and not now < attempt.retry_at <= now + MOST_TRIES * RETRY_SECONDS
+    return not now < attempt.retry_at <= now + RETRY_MOST_SECONDS
 
 
 def proven(updates: Updates, name: str) -> Updates:
@@ -44,7 +44,7 @@ def failed(updates: Updates, name: str, why: str, now: float) -> Updates:
     """With one more try of this one that came to nothing. Of others, nobody asks any more."""
     before = updates.failed.get(name)
     tries = (before.tries if before else 0) + 1
-    retry_at = now + tries * RETRY_SECONDS if tries < MOST_TRIES else None
+    retry_at = now + min(RETRY_SECONDS * 2.0 ** min(tries - 1, 10), RETRY_MOST_SECONDS)
     was = "" if updates.proven == name else updates.proven
     return Updates(was, 0, {name: Attempt(tries, why, retry_at)})
 
@@ -53,5 +53,4 @@ def started(updates: Updates, now: float) -> Updates:
     """The proven version is about to be started. Too often since it was well: it is proven no longer."""
     if updates.starts < MOST_STARTS:
         return replace(updates, starts=updates.starts + 1)
-    why = f"it was started {updates.starts} times, and never well"
-    return Updates("", 0, {updates.proven: Attempt(MOST_TRIES, why, None)})
+    return failed(updates, updates.proven, f"it was started {updates.starts} times, and never well", now)

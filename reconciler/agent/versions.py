@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
@@ -52,17 +53,25 @@ class Versions:
             return name
         beside = self._folder / f".{name}.new"
         try:
-            shutil.rmtree(beside, ignore_errors=True)
+            for left in (beside, self.home(name)):
+                shutil.rmtree(left, ignore_errors=True)
             beside.mkdir(parents=True, mode=0o700)
             _unpack(version, wheel, beside)
             # Whoever starts it may not write there, and would compile it each time anew.
             compileall.compile_dir(beside, quiet=2, stripdir=str(beside), prependdir=str(self.home(name)))
+            # Else a power cut leaves its names, and nothing in the files.
+            os.sync()
             beside.rename(self.home(name))
+            os.sync()
         except OSError as error:
             raise UpdateRefused(f"cannot be unpacked: {error.strerror}", where=str(beside)) from error
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         return name
+
+    def remove(self, name: str) -> None:
+        """So that it is unpacked anew: one that did not prove itself may be damaged here alone."""
+        shutil.rmtree(self.home(name), ignore_errors=True)
 
     def sweep(self, kept: Collection[str]) -> None:
         """Remove all but these."""
@@ -86,7 +95,7 @@ def _unpack(version: str, wheel: bytes, folder: Path) -> None:
                 path = folder / entry.filename
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(entry))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
         raise UpdateRefused(f"it is no wheel: {error}", where=where, advice="make it by `pip wheel`") from error
 
 
@@ -94,7 +103,12 @@ def _check(entry: zipfile.ZipInfo, version: str, where: str) -> None:
     """A plain file of the program, inside of its folders. Raises UpdateRefused."""
     path = PurePosixPath(entry.filename)
     kind = stat.S_IFMT(entry.external_attr >> 16)
+    is_read = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     is_plain = kind in (0, stat.S_IFREG) and ".." not in path.parts and "\\" not in entry.filename
-    if not is_plain or str(path) != entry.filename or path.parts[0] not in (*_PACKAGES, _METADATA.format(version)):
+    if (
+        not (is_read and is_plain)
+        or str(path) != entry.filename
+        or path.parts[0] not in (*_PACKAGES, _METADATA.format(version))
+    ):
         told = f"it holds {entry.filename[:100]!r}, which is nothing of reconciler {version}"
         raise UpdateRefused(told, where=where, advice="put the wheel of that version there")

@@ -61,13 +61,16 @@ def canonical(value: object) -> bytes:
     return _CANONICAL.encode(to_plain(value)).encode()
 
 
-def from_json(kind: type[Value], data: bytes) -> Value:
-    """Read a value of this dataclass. Raises ValueError, naming the field."""
+def from_json(kind: type[Value], data: bytes, *, ignores_unknown: bool = False) -> Value:
+    """Read a value of this dataclass. Raises ValueError, naming the field.
+
+    Fields that it has not are errors; or, of what a newer version of ours wrote, ignored.
+    """
     try:
         plain = json.loads(data, parse_constant=_no_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    return typing.cast(Value, _read(kind, plain, kind.__name__))
+    return typing.cast(Value, _read(kind, plain, kind.__name__, ignores_unknown))
 
 
 def _no_constant(name: str) -> None:
@@ -90,34 +93,38 @@ def _hints(kind: type) -> dict[str, object]:
     return typing.get_type_hints(kind)
 
 
-def _read(kind: object, plain: object, at: str) -> object:
+def _read(kind: object, plain: object, at: str, ignores: bool) -> object:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return _read_union(arguments, plain, at)
+        return _read_union(arguments, plain, at, ignores)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, plain, at)
-    if origin is tuple:
-        return tuple(_read(arguments[0], part, f"{at}[{n}]") for n, part in enumerate(_expect(list, plain, at)))
-    if origin is frozenset:
-        return frozenset(_read(arguments[0], part, f"{at}[{n}]") for n, part in enumerate(_expect(list, plain, at)))
+        return _read_dataclass(kind, plain, at, ignores)
+    if origin in (tuple, frozenset):
+        parts = enumerate(_expect(list, plain, at))
+        found = (_read(arguments[0], part, f"{at}[{n}]", ignores) for n, part in parts)
+        return tuple(found) if origin is tuple else frozenset(found)
     if origin is not None and issubclass(typing.cast(type, origin), Mapping):
-        return {key: _read(arguments[1], part, f"{at}.{key}") for key, part in _expect(dict, plain, at).items()}
+        entries = _expect(dict, plain, at).items()
+        return {key: _read(arguments[1], part, f"{at}.{key}", ignores) for key, part in entries}
     return _read_scalar(typing.cast(type, kind), plain, at)
 
 
-def _read_union(arguments: tuple[object, ...], plain: object, at: str) -> object:
+def _read_union(arguments: tuple[object, ...], plain: object, at: str, ignores: bool) -> object:
     if plain is None and type(None) in arguments:
         return None
-    return _read(next(part for part in arguments if part is not type(None)), plain, at)
+    return _read(next(part for part in arguments if part is not type(None)), plain, at, ignores)
 
 
-def _read_dataclass(kind: type, plain: object, at: str) -> object:
+def _read_dataclass(kind: type, plain: object, at: str, ignores: bool) -> object:
     found = _expect(dict, plain, at)
     hints = _hints(kind)
-    if unknown := sorted(found.keys() - hints.keys()):
+    unknown = sorted(found.keys() - hints.keys())
+    if unknown and not ignores:
         raise ValueError(f"{at}: unknown field {unknown[0]!r}")
     try:
-        return kind(**{name: _read(hints[name], part, f"{at}.{name}") for name, part in found.items()})
+        return kind(
+            **{name: _read(hints[name], part, f"{at}.{name}", ignores) for name, part in found.items() if name in hints}
+        )
     except TypeError as error:
         raise ValueError(f"{at}: {error}") from error
 

@@ -201,13 +201,14 @@ def test_an_errand_ends_with_who_sent_it(device: Device) -> None:
     request = {"version": reconciler.__version__, "settings": device.config.read_text(), "path": str(device.config)}
     # A server that takes the connection and never says a word.
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
         port = silent.getsockname()[1]
         settings = device.config.read_text().replace("http://127.0.0.1", "http://localhost", 1)
         url = next(word for word in settings.split("'") if word.startswith("http"))
         request["settings"] = settings.replace(url, f"http://127.0.0.1:{port}/fleet.git")
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
-            process.stdin.write(json.dumps({**request, "do": "obtain"}).encode() + b"\n")
+            process.stdin.write(json.dumps({**request, "do": "obtain", "is_fetched": False}).encode() + b"\n")
             process.stdin.flush()
             connection, _ = silent.accept()
             with connection:  # it is at work

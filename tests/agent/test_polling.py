@@ -10,6 +10,7 @@ from soak_rig import Rig
 
 from reconciler.agent.known import Known
 from reconciler.agent.polling import LOOK_AGAIN_SECONDS, TROUBLE_MOST_SECONDS, PolledOrders
+from reconciler.agent.trust_settings import REPOSITORY
 from reconciler.errors import ConfigError, ErrandFailed, ReconcilerError, Relayed
 from reconciler.repository import Mirror, Remote
 
@@ -19,16 +20,19 @@ class Errands:
 
     def __init__(self, rig: Rig) -> None:
         self.rig, self.sent = rig, 0
+        self.meanwhile: Callable[[], object] = lambda: None
         self.fails: ReconcilerError | None = None
 
     def recall(self) -> Known | None:
         return self._done(self.rig.reconciler._orders.recall)
 
     def obtain(self, *, is_fetched: bool = False) -> Known:
-        return self._done(lambda: self.rig.reconciler._orders.obtain(is_fetched=is_fetched))
+        return self._done(self.rig.reconciler._orders.obtain)
 
     def _done(self, act: Callable[[], Known | None]) -> Known:
         self.sent += 1
+        self.meanwhile, meanwhile = (lambda: None), self.meanwhile
+        meanwhile()
         if self.fails is not None:
             raise self.fails
         return act()  # type: ignore[return-value]
@@ -73,6 +77,32 @@ def test_a_commit_takes_one_errand(desk: Desk) -> None:
     assert desk.polls()[1] == 0
 
 
+@pytest.mark.parametrize("name", ["allowed_signers", "revoked_keys", "forge_keys", "identity", "identity.next"])
+def test_each_file_by_which_is_judged_counts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path, monkeypatch)
+    trust = replace(
+        desk.orders._config.trust,
+        allowed_signers=tmp_path / "allowed_signers",
+        revoked_keys=tmp_path / "revoked_keys",
+        forge_keys=tmp_path / "forge_keys",
+    )
+    desk.orders._config = replace(desk.orders._config, trust=trust, identity=tmp_path / "identity")
+    assert [desk.polls()[1] for _ in range(2)] == [1, 0]
+    (tmp_path / name).write_text("x")
+    assert [desk.polls()[1] for _ in range(2)] == [1, 0]
+    (tmp_path / name).chmod(0o666)
+    assert [desk.polls()[1] for _ in range(2)] == [1, 0], "others may write it now"
+
+
+def test_approvals_take_an_errand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path, monkeypatch)
+    trust = replace(desk.orders._config.trust, policy=REPOSITORY)
+    desk.orders._config = replace(desk.orders._config, trust=trust)
+    assert [desk.polls()[1] for _ in range(2)] == [1, 0]
+    desk.rig.git.document({"approvals/x": b"y"})
+    assert [desk.polls()[1] for _ in range(2)] == [1, 0]
+
+
 def test_keys_that_changed_take_one_errand(desk: Desk) -> None:
     keys = desk.rig.folder / "keys"
     keys.write_text(keys.read_text().splitlines()[1] + "\n")
@@ -109,6 +139,40 @@ def test_while_the_server_is_away_what_was_known_holds_and_no_errand_goes(desk: 
         }
     desk.server.with_name("away").rename(desk.server)
     assert desk.polls() == (before, 0)
+
+
+def test_what_was_refused_is_refused_while_the_server_is_away(desk: Desk) -> None:
+    keys = desk.rig.folder / "keys"
+    keys.write_text(keys.read_text().splitlines()[1] + "\n")
+    desk.polls()
+    desk.server.rename(desk.server.with_name("away"))
+    known, sent = desk.polls(1)
+    assert (sent, {fact.type: fact.reason for fact in known.obtained.facts}) == (
+        0,
+        {"Trusted": "TRUST_LOST", "Fresh": "RemoteUnavailable"},
+    )
+
+
+def test_an_errand_that_found_nobody_there_says_nothing_of_later(desk: Desk) -> None:
+    """The agent's own fetch had an answer, and the errand's had none: a busy server, or a bad link."""
+    desk.polls()
+    desk.rig.commit("New")
+    desk.errands.meanwhile = lambda: desk.server.rename(desk.server.with_name("away"))
+    known, _ = desk.polls()
+    desk.server.with_name("away").rename(desk.server)
+    assert known.obtained.is_cut_off
+    known, sent = desk.polls()
+    assert (sent, known.obtained.is_cut_off) == (1, False)
+    for _ in range(4):
+        assert desk.polls(LOOK_AGAIN_SECONDS)[1] == 1
+    assert desk.orders._troubles == 0
+
+
+def test_a_fetch_that_fails_otherwise_is_judged_ever_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a branch that is not there yet: nobody has to hear of it at each poll."""
+    desk = Desk(tmp_path, monkeypatch)
+    desk.rig.git.git.run("update-ref", "-d", "refs/heads/main")
+    assert 3 <= sum(desk.polls(61)[1] for _ in range(20)) <= 7
 
 
 def test_with_mirrors_an_errand_finds_one_that_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,29 @@ def test_content_that_differs_from_its_checksum_is_refused(versions: Versions) -
         versions.store("0.2.0", raw)
 
 
+def test_a_damaged_stream_is_refused(versions: Versions) -> None:
+    raw = bytearray(wheel({ENTRY: bytes(range(256)) * 40}))
+    raw[60:64] = b"\xff\xff\xff\xff"
+    with pytest.raises(UpdateRefused, match="it is no wheel"):
+        versions.store("0.2.0", bytes(raw))
+
+
+def test_a_compression_that_nobody_asked_for_is_refused(versions: Versions) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr(ENTRY, b"x")
+    with pytest.raises(UpdateRefused, match=r"nothing of reconciler 0\.2\.0"):
+        versions.store("0.2.0", made.getvalue())
+
+
+def test_what_did_not_prove_itself_is_unpacked_anew(versions: Versions) -> None:
+    name = versions.store("0.2.0", wheel(GOOD))
+    (versions.home(name) / "signing/x.py").write_bytes(b"torn")
+    versions.remove(name)
+    assert versions.store("0.2.0", wheel(GOOD)) == name
+    assert (versions.home(name) / "signing/x.py").read_bytes() == b""
+
+
 def test_only_what_is_needed_is_kept(versions: Versions) -> None:
     one, two = versions.store("0.2.0", wheel(GOOD)), versions.store("0.2.0", wheel({**GOOD, "signing/x.py": b"1\n"}))
     versions.sweep({two, ""})

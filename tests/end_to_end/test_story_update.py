@@ -28,6 +28,7 @@ BAD = {
     "it does not even start": ("reconciler/agent/cli.py", "def main(", "raise SystemExit(7)\ndef main("),
     "it dies in its first pass": ("reconciler/agent/two_loops.py", "def reconcile(self)", "def was(self)"),
     "it cannot ask Git": ("reconciler/agent/errand.py", "def _obtain(", "_obtain = None\ndef _was("),
+    "it renders nothing": ("reconciler/manifests/render.py", "    def render(self", "    def _was(self"),
     "it cannot report": ("reconciler/agent/errand.py", "def _deliver(", "_deliver = None\ndef _was("),
 }  # fmt: skip
 
@@ -71,15 +72,19 @@ def running(story: Story) -> Story:
 
 
 def test_a_good_version_takes_over_and_is_the_one_that_starts_from_then_on(running: Story, wheel: bytes) -> None:
+    # It proves itself sooner than it would ask Git a second time.
+    running.settings("interval: 1s", "interval: 1h")
     with service(running) as process:
         before = running.seen()
         offer(running, renumbered(wheel, NEW))
+        (running.device.state / "nudge").touch()
         wait_until(lambda: version_runs(running) == NEW, PATIENCE, "the new version")
         wait_until(lambda: updated(running)[:2] == ("True", "Running"), PATIENCE, "it says so")
         assert process.poll() is None, "it is the same process, which systemd knows"
         assert running.seen() == before, "no container was touched"
     log = running.folder / "run.log"
     assert f"{NEW}-" in log.read_text()
+    running.settings("interval: 1h", "interval: 1s")
     with service(running):
         # By the command that was installed.
         running.app("web", "two")
@@ -109,6 +114,21 @@ def test_a_bad_version_is_gone_back_from(how: str, running: Story, wheel: bytes)
         wait_until(lambda: runs(running, "two"), PATIENCE, "the second version")
         offer(running, renumbered(wheel, "0.1.100"), "0.1.100")
         wait_until(lambda: version_runs(running) == "0.1.100", PATIENCE, "the mended version")
+
+
+@pytest.mark.skipif("SOAK" not in os.environ, reason="SOAK=1")
+def test_a_version_that_cannot_follow_the_next_commit_is_given_up(running: Story, wheel: bytes) -> None:
+    """Nothing was new while it was on trial."""
+    broken = {"signing/chain.py": ("def follow_chain(", "follow_chain = None\ndef _was(")}
+    with service_that_may_complain(running):
+        offer(running, renumbered(wheel, NEW, broken))
+        wait_until(lambda: version_runs(running) == NEW, PATIENCE, "it seems to be well")
+        running.app("web", "two")
+        running.layer(reconciler=NEW)
+        running.push("The second version")
+        wait_until(lambda: version_runs(running) == reconciler.__version__, PATIENCE, "the one that was installed")
+        wait_until(lambda: runs(running, "two"), PATIENCE, "the second version")
+        assert updated(running)[:2] == ("False", "RolledBack")
 
 
 def test_without_a_word_in_the_settings_git_changes_nothing_of_it(story: Story, wheel: bytes) -> None:
