@@ -75,17 +75,21 @@ def installed_home() -> str:
 def start_proven(config: Config, journal: Journal, ending: Ending) -> None:
     """At a start: go on as the version that has proven itself, if Git may say which, and another one runs."""
     versions, updates = Versions(config.state), journal.updates
-    name = updates.proven
-    if is_on_trial() or not name or versions.name_of(code_home()):
-        return
+    name, running = updates.proven, versions.name_of(code_home())
+    if running and not config.updates.allowed and not is_on_trial():
+        # The settings have changed since it took over.
+        journal.write_updates(updating.proven(updates, ""))
+        return start_anew(ending, installed_home())
+    if is_on_trial() or not name or running:
+        return None
     if not config.updates.allowed or not versions.has(name):
         journal.write_updates(updating.proven(updates, ""))
-        return
+        return None
     journal.write_updates(after := updating.started(updates, time.time()))
     if after.proven:
-        start_anew(ending, str(versions.home(name)))
-        return
+        return start_anew(ending, str(versions.home(name)))
     log.error("version  %s was started too often without being well; the installed one goes on", name)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,10 +92,13 @@ def test_a_good_version_takes_over_and_is_the_one_that_starts_from_then_on(runni
         running.push("The second version")
         wait_until(lambda: runs(running, "two"), PATIENCE, "the second version")
         assert version_runs(running) == NEW
+        running.settings("updates: {reconciler: true", "updates: {reconciler: false")
+        wait_until(lambda: version_runs(running) == reconciler.__version__, PATIENCE, "the one that was installed")
+        wait_until(lambda: updated(running)[1] == "NotAllowed", PATIENCE, "it says so")
         running.layer()
         running.push("The reconciler may be what it was")
-        wait_until(lambda: version_runs(running) == reconciler.__version__, PATIENCE, "the one that was installed")
-        assert updated(running) == ("", "", "")
+        wait_until(lambda: updated(running) == ("", "", ""), PATIENCE, "nobody says a version any more")
+        assert version_runs(running) == reconciler.__version__
 
 
 @pytest.mark.parametrize("how", BAD if os.environ.get("SOAK") else ["it does not even start", "it cannot ask Git"])
