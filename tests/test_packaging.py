@@ -72,6 +72,21 @@ def test_it_may_do_what_the_unit_may_do() -> None:
     assert "PYTHONDONTWRITEBYTECODE" in environment() and "PYTHONDONTWRITEBYTECODE=1" in UNIT
 
 
+def test_the_unit_hides_no_part_of_the_disk() -> None:
+    """Links in the paths of binds are followed by the Engine, which sees all of it, after the agent has judged them."""
+    hiding = (
+        "PrivateTmp",
+        "PrivateDevices",
+        "ProtectKernelModules",
+        "ProtectProc",
+        "ProcSubset",
+        "TemporaryFileSystem",
+    )
+    assert [key for key in (*hiding, "InaccessiblePaths", "RootDirectory", "RootImage", "BindPaths") if unit(key)] == []
+    assert (unit("ProtectHome"), unit("ProtectSystem")) == (["read-only"], ["strict"])
+    assert unit("CapabilityBoundingSet") and unit("SystemCallFilter") == ["@system-service"], "these refuse modules"
+
+
 def test_the_version_is_told_once() -> None:
     (version,) = [line.partition("=")[2] for line in said("ARG") if line.startswith("VERSION=")]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
