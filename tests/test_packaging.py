@@ -18,6 +18,7 @@ from reconciler.agent.config import DEFAULT_PATH, Config, load_config
 from reconciler.agent.device_root import VARIABLE
 from reconciler.agent.docker_engine.container_body import AGENT
 from reconciler.agent.parsers import new_parser
+from reconciler.agent.succession import END_SECONDS
 from reconciler.manifests import FleetFiles
 from reconciler.model import App
 
@@ -85,6 +86,10 @@ def test_the_unit_hides_no_part_of_the_disk() -> None:
     assert [key for key in (*hiding, "InaccessiblePaths", "RootDirectory", "RootImage", "BindPaths") if unit(key)] == []
     assert (unit("ProtectHome"), unit("ProtectSystem")) == (["read-only"], ["strict"])
     assert unit("CapabilityBoundingSet") and unit("SystemCallFilter") == ["@system-service"], "these refuse modules"
+
+
+def test_a_version_on_trial_ends_before_systemd_ends_all() -> None:
+    assert int(unit("TimeoutStopSec")[0]) > END_SECONDS
 
 
 def test_the_version_is_told_once() -> None:

@@ -29,7 +29,8 @@ log = logging.getLogger("reconciler")
 # What a version on trial finds in its environment; and where what was installed is imported from.
 _TRIAL, _INSTALLED = "RECONCILER_ON_TRIAL", "RECONCILER_INSTALLED"
 _PROVEN = b"proven\n"
-_LOOK_SECONDS, _END_SECONDS = 1.0, 60.0
+# When both end, the unit waits for both: its TimeoutStopSec is longer.
+_LOOK_SECONDS, END_SECONDS = 1.0, 45.0
 _MOST_TOLD = 300
 
 
@@ -130,6 +131,8 @@ class Succession:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         command, environment = _command(home)
         environment[_TRIAL] = "1"
+        # It is not the one that systemd knows, and each word of it would be a warning in the journal.
+        environment.pop("NOTIFY_SOCKET", None)
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         except OSError as error:
@@ -138,7 +141,7 @@ class Succession:
         try:
             return self._answer(process, deadline)
         finally:
-            _end(process)
+            self._end(process)
 
     def _answer(self, process: "subprocess.Popen[bytes]", deadline: float) -> str | None:
         said = b""
@@ -156,21 +159,23 @@ class Succession:
                 return f"it ended with {process.wait()} before it was well; its log says why"
         return f"it was not well within {self.config.updates.patience:g} s; its log says why"
 
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
+        """In order, by the end of its input; by force when it takes too long."""
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        deadline = time.monotonic() + END_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            # Whoever is thought to hang while it waits never tells why this version is no good.
+            self.alive()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_SECONDS)
+        process.kill()
+        process.wait()
+
 
 def _command(home: str) -> tuple[list[str], dict[str, str]]:
     """`reconciler` with the arguments of this process, as the code in `home`."""
     # One on trial stays so, also when newer settings have it start anew.
     environment = {**os.environ, "PYTHONPATH": home, _INSTALLED: installed_home()}
     return [interpreter(), "-P", "-m", "reconciler.agent", *sys.argv[1:]], environment
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """In order, by the end of its input; by force when it takes too long."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
-    try:
-        process.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
