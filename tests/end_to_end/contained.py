@@ -26,7 +26,7 @@ from lab.engine import private_engine
 from lab.link import Link, link
 
 # Made once, with the network; `make clean` removes them.
-KEPT, WHEELS = ROOT / ".lab/debian.tar", ROOT / ".lab/wheels"
+KEPT, WHEELS = ROOT / ".lab", ROOT / ".lab/wheels"
 PACKAGES = "ca-certificates,git,openssh-client,python3,python3-venv"
 WHERE = ("pyproject.toml", "README.md", "LICENSE", "packaging/Dockerfile", ".dockerignore")
 FILE, REAL = ROOT / "packaging/compose.yaml", os.environ.get("COMPOSE", "")
@@ -70,17 +70,19 @@ def ground_apart(folder: Path, engine: Path) -> Iterator[Ground]:
         yield Ground(cable, started.url)
 
 
-def debian() -> Path:
-    """The root of a Debian 12 with what the image needs, as a tar archive."""
-    if not KEPT.exists():
-        KEPT.parent.mkdir(exist_ok=True)
-        root = KEPT.parent / "debian"
-        subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root], check=True)
-        with tarfile.open(KEPT.with_suffix(".new"), "w") as archive:
+def debian(name: str = "debian", packages: str = PACKAGES) -> Path:
+    """The root of a Debian 12 with what the image needs, or others do, as a tar archive."""
+    kept = KEPT / f"{name}.tar"
+    if not kept.exists():
+        KEPT.mkdir(exist_ok=True)
+        root = KEPT / name
+        subprocess.run(["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", root], check=True)
+        shutil.rmtree(root / "var/cache/apt/archives")
+        with tarfile.open(kept.with_suffix(".new"), "w") as archive:
             archive.add(root, ".")
-        KEPT.with_suffix(".new").replace(KEPT)
+        kept.with_suffix(".new").replace(kept)
         subprocess.run(["rm", "-rf", root], check=True)
-    return KEPT
+    return kept
 
 
 def wheels() -> Path:
