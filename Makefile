@@ -20,12 +20,15 @@ demo: $(VENV)/.installed
 demo-stop:
 	@if [ -f .lab/demo.pid ]; then kill "$$(cat .lab/demo.pid)" && echo 'ending; it cleans up after itself'; else echo 'no demo is running'; fi
 
-# Two at once: what has the Engine, which mostly waits, and beside it all that needs none, told at the end.
+# Two at once, on two processors: the stories, which mostly wait for their Engine; and beside them all that needs none,
+# then what needs one of its own. Told at the end.
+APART := tests/like_compose tests/contracts tests/lab
 test: check
 	@mkdir -p .lab
-	@$(BIN)/python -m pytest -q -m 'not docker' >.lab/tests.log 2>&1 & beside=$$!; \
-	$(BIN)/python -m pytest -q -m docker; code=$$?; \
-	wait $$beside || code=$$?; echo 'make: and the tests that need no Engine:'; cat .lab/tests.log; exit $$code
+	@{ $(BIN)/python -m pytest -q -m 'not docker'; code=$$?; \
+	   lab/apart.sh $(BIN)/python -m pytest -q -m docker $(APART) || code=$$?; exit $$code; } >.lab/tests.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest -q -m docker $(APART:%=--ignore=%); code=$$?; \
+	wait $$beside || code=$$?; echo 'make: and beside them:'; cat .lab/tests.log; exit $$code
 
 check: lint types
 

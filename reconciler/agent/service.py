@@ -42,7 +42,7 @@ from reconciler.agent.watched_files import watch_files, watched_files
 
 log = logging.getLogger("reconciler")
 
-LAST_WORDS_SECONDS = 10.0
+LAST_WORDS_SECONDS, _LOOK_SECONDS = 10.0, 1.0
 MOST_FAILED_ERRANDS = 3
 # Each word of Git makes a full pass; when it says nothing for so many intervals, one is made without.
 WITHOUT_GIT = 1.5
@@ -104,9 +104,17 @@ class Service:
             Loop(passes, config.interval * WITHOUT_GIT, config.device, self._bell).run()
             self._tell_end()
             self._git_bell.stop()
-            # What it sends now need not be sent again; a server that does not answer is not waited for.
-            self._asking.join(None if self._goes else LAST_WORDS_SECONDS)
+            self._wait_for_last_words(ending)
         log.info("stop     containers go on running")
+
+    def _wait_for_last_words(self, ending: Ending) -> None:
+        """What is sent now need not be sent again, and a server that does not answer is not waited for; but whoever
+        follows must not meet what was begun here.
+        """
+        end = time.monotonic() + LAST_WORDS_SECONDS
+        while self._asking.is_alive() and (time.monotonic() < end or (self._goes and not ending.is_asked)):
+            self._systemd.beat()
+            self._asking.join(_LOOK_SECONDS)
 
     def beat(self) -> None:
         """Tell systemd that it is alive."""

@@ -156,7 +156,9 @@ class Succession:
             if said.endswith(_PROVEN):
                 return ""
             if not part:
-                return f"it ended with {process.wait()} before it was well; its log says why"
+                with suppress(subprocess.TimeoutExpired):
+                    return f"it ended with {process.wait(END_SECONDS)} before it was well; its log says why"
+                return "it closed its output before it was well; its log says why"
         return f"it was not well within {self.config.updates.patience:g} s; its log says why"
 
     def _end(self, process: "subprocess.Popen[bytes]") -> None:

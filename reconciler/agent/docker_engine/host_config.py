@@ -105,6 +105,7 @@ def _privileges(service: Service) -> dict[str, Plain]:
         "CgroupParent": service.cgroup_parent or None,
         "OomKillDisable": service.oom_kill_disable or None,
         "OomScoreAdj": service.oom_score_adj,
+        # As it was judged. Of a bind, the Engine takes the `..` away by itself; here it would follow links before it.
         "Devices": [
             {"PathOnHost": cleaned(d.source), "PathInContainer": d.target, "CgroupPermissions": d.permissions}
             for d in service.devices
@@ -151,7 +152,7 @@ def _is_short(mount: Mount) -> bool:
 
 def _bind(mount: Mount) -> str:
     options = [word for word in ("ro" if mount.read_only else "rw", mount.selinux) if word]
-    return f"{cleaned(mount.source) if mount.kind == 'bind' else mount.source}:{mount.target}:{','.join(options)}"
+    return f"{mount.source}:{mount.target}:{','.join(options)}"
 
 
 def links(service: Service) -> list[Plain] | None:
@@ -188,7 +189,7 @@ def _mount(mount: Mount, files: ServiceFiles) -> Plain:
         options = {"Propagation": mount.propagation} if mount.propagation else {}
         # Engines before 23 do not know it.
         options |= {"CreateMountpoint": True} if mount.create_host_path else {}
-        return {**body, "Type": "bind", "Source": cleaned(mount.source), "BindOptions": options or None}
+        return {**body, "Type": "bind", "Source": mount.source, "BindOptions": options or None}
     if mount.kind == "tmpfs":
         options = {"SizeBytes": mount.tmpfs_size, "Mode": mount.tmpfs_mode}
         return body | {"Type": "tmpfs", "TmpfsOptions": {k: v for k, v in options.items() if v is not None}}
