@@ -22,7 +22,7 @@ demo-stop:
 
 # Two at once, on two processors: the stories, which mostly wait for their Engine; and beside them all that needs none,
 # then what needs one of its own. Told at the end.
-APART := tests/like_compose tests/contracts tests/lab
+APART := tests/like_compose tests/contracts tests/lab tests/end_to_end/test_story_check.py
 test: check
 	@mkdir -p .lab
 	@{ $(BIN)/python -m pytest -q -m 'not docker'; code=$$?; \

@@ -13,10 +13,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 
 import docker
+import docker.errors
 from agent import fleet, memory
 
 from lab.base import ensure_base
@@ -65,7 +67,8 @@ class Happenings:
 
     def kill(self) -> None:
         for container in self._client.containers.list(filters={"label": "fleet.device"}):
-            container.kill()
+            with suppress(docker.errors.APIError):  # it is being replaced
+                container.kill()
 
     def cut_off(self) -> None:
         self._server.stop()
@@ -119,9 +122,12 @@ def tell(minute: int, pid: int, state: Path, log: Path) -> None:
     resident, _ = memory(pid)
     files, threads = (len(list(Path(f"/proc/{pid}/{kind}").iterdir())) for kind in ("fd", "task"))
     passes = log.read_text().count("pass  ")
-    paths = [path for path in state.rglob("*") if path.is_file() and "repository.git" not in path.parts]
+    paths = [path for path in state.glob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in paths)
-    store = sum(path.stat().st_size for path in (state / "repository.git").rglob("*") if path.is_file())
+    # git may be at work there.
+    store = int(
+        subprocess.run(["du", "-sb", state / "repository.git"], capture_output=True, check=False).stdout.split()[0]
+    )
     print(
         f"{minute:3} min  {resident / 2**20:5.1f} MiB  {files} files open, {threads} threads, "
         f"state {len(paths)} files of {size} bytes, store {store / 1e6:.1f} MB, {passes} passes",
