@@ -1,6 +1,5 @@
 """What a process that ends answers, as one line of JSON: what is known, or why it could not do its work."""
 
-import json
 from dataclasses import dataclass
 
 from reconciler.admission import Admission
@@ -118,7 +117,3 @@ def hear_error(told: Told) -> ReconcilerError:
     if isinstance(error, RemoteUnavailable):
         error.retry_seconds = told.retry_seconds
     return error
-
-
-def encode_request(request: dict[str, object]) -> bytes:
-    return json.dumps(request).encode() + b"\n"

@@ -1,5 +1,6 @@
 """Sends out errands: one process at a time, which does what needs much memory, answers and ends (errand.py)."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import reconciler
-from reconciler.agent.answer import Answer, decode, encode_request, hear, hear_error
+from reconciler.agent.answer import Answer, decode, hear, hear_error
 from reconciler.agent.known import Known
 from reconciler.errors import ConfigError, ErrandFailed, PermissionDenied, ReconcilerError
 from reconciler.model import ConfigFile, Report
@@ -77,7 +78,7 @@ class Errands:
 
     def _sent(self, do: str, **more: object) -> Answer:
         head = {"version": reconciler.__version__, "settings": self.settings.decode(), "path": str(self.path), "do": do}
-        line = self._answered(do, encode_request({**head, **more}))
+        line = self._answered(do, json.dumps({**head, **more}).encode() + b"\n")
         try:
             answer = decode(line)
         except ValueError:

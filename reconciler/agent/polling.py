@@ -71,7 +71,9 @@ class PolledOrders:
 
     def obtain(self, *, is_fetched: bool = False) -> Known:
         """As every Orders; it fetches all the same."""
-        insists, self._insists = self._insists, False
+        # In this order: who asks from now on is not forgotten.
+        if insists := self._insists:
+            self._insists = False
         asked = self._asked()
         holds = self._known is not None and not insists and self._clock() < self._due
         return (self._still(asked) if holds else None) or self._sent(asked.basis)

@@ -1,10 +1,15 @@
 """A link that somebody puts below a granted folder after the app was let in: seen in each pass, Git asked or not."""
 
+from pathlib import Path
+
+import pytest
+from soak_rig import Rig
+
 from reconciler.admission import Admission
-from reconciler.agent.known import Rendered
+from reconciler.agent.known import Known, Obtained, Rendered
 from reconciler.agent.last_good import readmitted
 from reconciler.errors import Problem
-from reconciler.model import App, DesiredState, Mount, Service
+from reconciler.model import App, DesiredState, Fact, Mount, Service
 
 GRANTED = Admission(frozenset({"bind:/srv/data"}))
 SHOP = App("shop", (Service("web", "web:1", "web-1", mounts=(Mount("bind", "/x", "/srv/data/x"),)),))
@@ -26,3 +31,23 @@ def test_an_app_that_is_led_elsewhere_is_held_and_told() -> None:
     assert found.problems[0] == BEFORE
     assert "ADMISSION_BIND: the app `shop` asks for `bind:/etc` through the link /srv/data/x" in str(found.problems[1])
     assert found.error is not None
+
+
+def test_each_pass_looks_where_a_path_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what Git said before: nobody asks it again."""
+    rig, data = Rig(tmp_path, monkeypatch, seed=1), tmp_path / "data"
+    data.mkdir()
+    mount = Mount("bind", "/x", str(data))
+    app = App("shop", (Service("web", "good:1", "shop-web-1", network_mode="none", mounts=(mount,)),))
+    facts = (Fact("Trusted", True, "Verified", ""), Fact("Fresh", True, "Fetched", ""))
+    granted = Admission(frozenset({f"bind:{data}"}))
+    known = Known(Obtained("main@sha1:1", None, facts), Rendered(DesiredState("press", (app,))), granted)
+    assert rig.reconciler.converge(known).errors == ()
+    before = dict(rig.engine.boxes)
+    data.rmdir()
+    data.symlink_to("/etc")
+    rig.engine.kill("shop-web-1")
+    result = rig.reconciler.converge(known)
+    assert "ADMISSION_BIND" in str(result.errors[0])
+    assert result.steps == (), "it is not started again with another folder"
+    assert rig.engine.boxes == before

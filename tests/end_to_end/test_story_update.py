@@ -74,16 +74,16 @@ def running(story: Story) -> Story:
 def test_a_good_version_takes_over_and_is_the_one_that_starts_from_then_on(running: Story, wheel: bytes) -> None:
     # It proves itself sooner than it would ask Git a second time.
     running.settings("interval: 1s", "interval: 1h")
+    log = running.folder / "run.log"
     with service(running) as process:
         before = running.seen()
         offer(running, renumbered(wheel, NEW))
         (running.device.state / "nudge").touch()
         wait_until(lambda: version_runs(running) == NEW, PATIENCE, "the new version")
         wait_until(lambda: updated(running)[:2] == ("True", "Running"), PATIENCE, "it says so")
+        wait_until(lambda: f"{NEW}-" in log.read_text() and "has proven itself" in log.read_text(), PATIENCE, "proof")
         assert process.poll() is None, "it is the same process, which systemd knows"
         assert running.seen() == before, "no container was touched"
-    log = running.folder / "run.log"
-    assert f"{NEW}-" in log.read_text()
     running.settings("interval: 1h", "interval: 1s")
     with service(running):
         # By the command that was installed.
