@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,13 +122,13 @@ def test_the_collector_refuses_what_it_cannot_keep(
     assert 'plant_last{source="a",metric="m"} 19\n' in get(collector, "/cgi-bin/metrics")
 
 
-def test_services_stop_at_once_and_with_0(client: docker.DockerClient, plant: Network, pinned: dict[str, str]) -> None:
+def test_services_end_by_themselves_when_told_to_stop(
+    client: docker.DockerClient, plant: Network, pinned: dict[str, str]
+) -> None:
     running = [start(client, plant, pinned, name, {}) for name in pinned]
     for container in running:
-        began = time.monotonic()
         container.stop(timeout=10)
-        assert time.monotonic() - began < 3
-        assert state(container)["ExitCode"] == 0
+        assert state(container)["ExitCode"] == 0, "137 is the Engine's patience at its end, however loaded the machine"
 
 
 def test_two_engines_live_side_by_side_and_leave_nothing(lab_engine: Engine, tmp_path: Path) -> None:
