@@ -25,6 +25,7 @@ demo-stop:
 APART := tests/like_compose tests/contracts tests/lab tests/end_to_end/test_story_check.py
 test: check
 	@mkdir -p .lab
+	@$(BIN)/python -m compileall -q reconciler signing lab  # as pip does where it installs; hundreds of them start
 	@{ $(BIN)/python -m pytest -q -m 'not docker'; code=$$?; \
 	   lab/apart.sh $(BIN)/python -m pytest -q -m docker $(APART) || code=$$?; exit $$code; } >.lab/tests.log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest -q -m docker $(APART:%=--ignore=%); code=$$?; \

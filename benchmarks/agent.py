@@ -26,7 +26,7 @@ from typing import NamedTuple
 import docker
 
 from lab.base import BASE, ensure_base
-from lab.device import ROOT, Device
+from lab.device import ROOT, Device, compile_code
 from lab.engine import private_engine
 from lab.git_server import git_server
 from lab.http_proxy import HttpProxy, http_proxy
@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--apps", type=int, default=5)
     parser.add_argument("--passes", type=int, default=30)
     options = parser.parse_args()
+    compile_code()
     with (
         tempfile.TemporaryDirectory() as name,
         git_server(Path(name) / "server") as server,

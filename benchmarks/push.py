@@ -22,7 +22,7 @@ from typing import Any
 import docker
 
 from lab.base import BASE, ensure_base
-from lab.device import ROOT, Device
+from lab.device import ROOT, Device, compile_code
 from lab.engine import private_engine
 from lab.git_server import git_server
 from lab.operator import Operator
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--interval", type=int, default=5)
     options = parser.parse_args()
+    compile_code()
     with (
         tempfile.TemporaryDirectory() as name,
         git_server(Path(name) / "server") as server,

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lab.demo_story import Scene, tell
-from lab.device import ROOT, Device
+from lab.device import ROOT, Device, compile_code
 from lab.engine import private_engine, reachable_engine
 from lab.git_server import git_server
 from lab.images import build
@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave everything running; `make demo-stop` ends it")
     parser.add_argument("--pid-file", type=Path, default=ROOT / ".lab" / "demo.pid")
     options = parser.parse_args()
+    compile_code()
     if _is_running(options.pid_file):
         print(f"a demo is still running (process {options.pid_file.read_text()}): `make demo-stop` ends it")
         return 1

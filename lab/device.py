@@ -1,5 +1,6 @@
 """A device: its settings, its key and its state in one folder, and the real `reconciler` command on it."""
 
+import compileall
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -10,6 +11,12 @@ from lab.operator import Operator
 from signing import load_signer, write_new_key
 
 ROOT = Path(__file__).parent.parent
+
+
+def compile_code() -> None:
+    """As pip does where it installs: else, where Python may not keep what it compiles, each process does it anew."""
+    for package in ("reconciler", "signing"):
+        compileall.compile_dir(ROOT / package, quiet=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,6 @@ def backoff(tries: int) -> float:
 
 
 def jittered(seconds: float, name: str) -> float:
-    """The same, give or take a tenth; decided by the name, so that tests can repeat it."""
+    """The same or up to a tenth less: a limit stays one. Decided by the name, so that tests can repeat it."""
     fraction = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
-    return seconds * (1 - JITTER + 2 * JITTER * fraction)
+    return seconds * (1 - JITTER * fraction)

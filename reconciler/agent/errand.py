@@ -1,10 +1,12 @@
 """python -m reconciler.agent.errand: one piece of work for the agent that waits, done by a process that ends.
 
 Verifying, rendering, signing and reading registries need libraries and memory that an agent which sits idle shall not
-hold. A request is one line of JSON on standard input: the settings, as the agent read them, and what to do. The answer
-is one line on standard output (answer.py). When the input ends, so does the errand: whoever asked is gone.
+hold. What to do is its argument, so that all it needs is loaded while who asks may be busy still. The request is one
+line of JSON on standard input: the settings, as the agent read them, and more. The answer is one line on standard
+output (answer.py). When the input ends, so does the errand: whoever asked is gone.
 """
 
+import importlib
 import json
 import logging
 import os
@@ -26,33 +28,39 @@ from reconciler.errors import ReconcilerError, StateError
 from reconciler.model import ConfigFile, Report
 from reconciler.model.codec import from_json
 
+Errand = Callable[[Config, Mapping[str, Any]], Answer]
+
 _ABANDONED = 75
 
 
-def main(asked: BinaryIO, answered: BinaryIO) -> int:
+def main(do: str, asked: BinaryIO, answered: BinaryIO) -> int:
     """Do what is asked for; 0, also when the answer is an error."""
     log_to_stderr(logging.INFO)
+    needs, errand = _ERRANDS[do]
+    importlib.import_module(needs)
     # Ctrl-C and a hangup are for who asked, and end this by the end of the input.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     # Where memory ends, it is this that goes, and not the agent.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
-    request = json.loads(asked.readline())
+    if not (line := asked.readline()):
+        return _ABANDONED
+    request = json.loads(line)
     threading.Thread(target=_end_with, args=(asked,), name="lifeline", daemon=True).start()
-    answered.write(encode(answer(request)))
+    answered.write(encode(answer(errand, request)))
     answered.flush()
     return 0
 
 
-def answer(request: Mapping[str, Any]) -> Answer:
+def answer(errand: Errand, request: Mapping[str, Any]) -> Answer:
     """The answer to a request that was read."""
     try:
         if request["version"] != reconciler.__version__:
             told = f"the reconciler on the disk is {reconciler.__version__}, the one that runs is {request['version']}"
             raise StateError(told, advice="restart the service")
         config = parse_config(request["settings"].encode(), Path(request["path"]))
-        return _ERRANDS[request["do"]](config, request)
+        return errand(config, request)
     except ReconcilerError as error:
         return Answer(error=tell_error(error))
 
@@ -89,11 +97,11 @@ def _unseal(config: Config, request: Mapping[str, Any]) -> Answer:
     return Answer(unsealed=make_keyring(config).unseal(file))
 
 
-_ERRANDS: dict[str, Callable[[Config, Mapping[str, Any]], Answer]] = {
-    "recall": _recall,
-    "obtain": _obtain,
-    "deliver": _deliver,
-    "unseal": _unseal,
+_ERRANDS: dict[str, tuple[str, Errand]] = {
+    "recall": ("reconciler.agent.build_orders", _recall),
+    "obtain": ("reconciler.agent.build_orders", _obtain),
+    "deliver": ("reconciler.agent.delivery", _deliver),
+    "unseal": ("reconciler.agent.keyring", _unseal),
 }
 
 
@@ -106,4 +114,5 @@ def _end_with(asked: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.stdin.buffer, sys.stdout.buffer))
+    # At once: who asked waits for the end, and what Python would tidy ends with the process.
+    os._exit(main(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer))

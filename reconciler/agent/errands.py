@@ -33,7 +33,7 @@ def code_home() -> str:
     return os.path.realpath(Path(reconciler.__file__).parent.parent)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Errands:
     """For the agent that was started with these settings, at this path. An errand that is under way ends with it."""
 
@@ -43,6 +43,12 @@ class Errands:
     python: str = field(default_factory=interpreter)
     home: str = field(default_factory=code_home)
     unsealing: threading.Lock = field(default_factory=threading.Lock, compare=False)
+    # Started ahead, to `obtain`: of the one thread that does.
+    _ready: "subprocess.Popen[bytes] | None" = field(default=None, init=False, compare=False)
+
+    def prepare(self) -> None:
+        """Somebody will `obtain` in a moment: its Python starts and loads now. Raises ErrandFailed."""
+        self._ready = self._ready or self._started("obtain")
 
     def recall(self) -> Known | None:
         """What was trusted before; nothing yet, if so. Raises ReconcilerError."""
@@ -77,7 +83,7 @@ class Errands:
         return content
 
     def _sent(self, do: str, **more: object) -> Answer:
-        head = {"version": reconciler.__version__, "settings": self.settings.decode(), "path": str(self.path), "do": do}
+        head = {"version": reconciler.__version__, "settings": self.settings.decode(), "path": str(self.path)}
         line = self._answered(do, json.dumps({**head, **more}).encode() + b"\n")
         try:
             answer = decode(line)
@@ -90,13 +96,10 @@ class Errands:
 
     def _answered(self, do: str, request: bytes) -> bytes:
         """What it says. Its input stays open for as long as somebody waits."""
-        # Not from the folder in which somebody happens to stand (-P), and no other version of ours.
-        command = [self.python, "-P", "-m", "reconciler.agent.errand"]
-        environment = {**os.environ, "PYTHONPATH": self.home}
-        try:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-        except OSError as error:
-            raise ErrandFailed(f"the errand `{do}` cannot be started: {error.strerror}") from error
+        ready = None
+        if do == "obtain":
+            self._ready, ready = None, self._ready
+        process = ready or self._started(do)
         deadline = threading.Timer(self.most_seconds, process.kill)
         deadline.start()
         try:
@@ -106,6 +109,15 @@ class Errands:
             if process.wait() != 0:
                 told = f"the errand `{do}` ended with {process.returncode}"
                 raise ErrandFailed(told, advice="see the log before it; it is tried again")
+
+    def _started(self, do: str) -> "subprocess.Popen[bytes]":
+        # Not from the folder in which somebody happens to stand (-P), and no other version of ours.
+        command = [self.python, "-P", "-m", "reconciler.agent.errand", do]
+        environment = {**os.environ, "PYTHONPATH": self.home}
+        try:
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        except OSError as error:
+            raise ErrandFailed(f"the errand `{do}` cannot be started: {error.strerror}") from error
 
 
 def _talk(process: "subprocess.Popen[bytes]", request: bytes) -> bytes:

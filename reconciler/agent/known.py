@@ -77,6 +77,13 @@ class Orders(Protocol):
         """Ask Git, unless it was asked just now, and render what it says. What is wrong is told in it."""
 
 
+class OrdersByErrand(Orders, Protocol):
+    """By processes that take a moment to start."""
+
+    def prepare(self) -> None:
+        """Somebody will `obtain` in a moment. Raises ReconcilerError."""
+
+
 def kept(trusted: Trusted | None, error: ReconcilerError) -> Obtained:
     """What a device obeys while it cannot ask."""
     still = Fact("Trusted", trusted is not None, "Kept" if trusted else "NothingTrusted", told_of(trusted))

@@ -11,7 +11,7 @@ from reconciler.agent.config import Config
 from reconciler.agent.errands import FOR_PEOPLE
 from reconciler.agent.fetching import fetch_orders
 from reconciler.agent.key_files import next_key
-from reconciler.agent.known import Known, Orders, Rendered, kept
+from reconciler.agent.known import Known, OrdersByErrand, Rendered, kept
 from reconciler.errors import ReconcilerError, RemoteUnavailable
 from reconciler.repository import Mirror
 
@@ -48,7 +48,7 @@ class PolledOrders:
     """Orders by errands. Of one thread, but `insist`."""
 
     def __init__(
-        self, config: Config, errands: Orders, mirror: Mirror, clock: Callable[[], float] = boot_seconds
+        self, config: Config, errands: OrdersByErrand, mirror: Mirror, clock: Callable[[], float] = boot_seconds
     ) -> None:
         self._config, self._errands, self._mirror, self._clock = config, errands, mirror, clock
         self._known: Known | None = None
@@ -74,6 +74,9 @@ class PolledOrders:
         # In this order: who asks from now on is not forgotten.
         if insists := self._insists:
             self._insists = False
+            # It goes in any case, and gets ready while the server is asked.
+            with suppress(ReconcilerError):
+                self._errands.prepare()
         asked = self._asked()
         holds = self._known is not None and not insists and self._clock() < self._due
         return (self._still(asked) if holds else None) or self._sent(asked.basis)

@@ -155,7 +155,7 @@ def test_what_is_sealed_for_others_is_refused_in_the_same_words(
 
 
 def test_another_version_on_the_disk_does_nothing() -> None:
-    found = answer({"version": "0.0.1", "settings": "", "path": "/x", "do": "obtain"})
+    found = answer(lambda *_: Answer(), {"version": "0.0.1", "settings": "", "path": "/x"})
     assert found.error is not None
     assert found.error.code == StateError.exit_code
     assert f"the reconciler on the disk is {reconciler.__version__}, the one that runs is 0.0.1" in found.error.what
@@ -184,6 +184,22 @@ def test_an_errand_is_not_taken_from_where_somebody_stands(
     assert errands.obtain().obtained.trusted is not None
 
 
+def test_one_that_was_started_ahead_answers_what_is_asked_later(errands: Errands, tmp_path: Path) -> None:
+    errands.prepare()
+    errands.prepare()
+    errands.home = other_code(tmp_path, "print('{}')")
+    assert errands.obtain().obtained.trusted is not None
+    with pytest.raises(ErrandFailed, match="answers nothing"):
+        errands.obtain()
+
+
+def test_one_that_was_started_ahead_ends_with_who_started_it() -> None:
+    command = [sys.executable, "-P", "-m", "reconciler.agent.errand", "obtain"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.communicate(timeout=30)[0] == b""
+        assert process.returncode == 75
+
+
 def test_an_interpreter_that_is_gone_is_told(errands: Errands, tmp_path: Path) -> None:
     with pytest.raises(ErrandFailed, match="cannot be started: No such file"):
         replace(errands, python=str(tmp_path / "python")).obtain()
@@ -197,7 +213,7 @@ def test_an_errand_that_takes_too_long_is_ended(errands: Errands, tmp_path: Path
 
 def test_an_errand_ends_with_who_sent_it(device: Device) -> None:
     """The pipe of its input breaks when its agent is killed; and the next agent may begin."""
-    command = [sys.executable, "-P", "-m", "reconciler.agent.errand"]
+    command = [sys.executable, "-P", "-m", "reconciler.agent.errand", "obtain"]
     request = {"version": reconciler.__version__, "settings": device.config.read_text(), "path": str(device.config)}
     # A server that takes the connection and never says a word.
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -208,7 +224,7 @@ def test_an_errand_ends_with_who_sent_it(device: Device) -> None:
         request["settings"] = settings.replace(url, f"http://127.0.0.1:{port}/fleet.git")
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
-            process.stdin.write(json.dumps({**request, "do": "obtain", "is_fetched": False}).encode() + b"\n")
+            process.stdin.write(json.dumps({**request, "is_fetched": False}).encode() + b"\n")
             process.stdin.flush()
             connection, _ = silent.accept()
             with connection:  # it is at work
@@ -218,12 +234,12 @@ def test_an_errand_ends_with_who_sent_it(device: Device) -> None:
 
 def test_ctrl_c_at_a_terminal_is_for_the_agent(device: Device) -> None:
     """It reaches the whole group; the errand answers all the same."""
-    command = [sys.executable, "-P", "-m", "reconciler.agent.errand"]
+    command = [sys.executable, "-P", "-m", "reconciler.agent.errand", "recall"]
     head = {"version": reconciler.__version__, "settings": device.config.read_text(), "path": str(device.config)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps({**head, "do": "recall"}).encode() + b"\n")
+        process.stdin.write(json.dumps(head).encode() + b"\n")
         process.stdin.flush()
         line = process.stdout.readline()
         process.send_signal(signal.SIGINT)

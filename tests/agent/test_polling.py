@@ -19,12 +19,15 @@ class Errands:
     """Done at once, in this process; each is counted, and the next one may fail."""
 
     def __init__(self, rig: Rig) -> None:
-        self.rig, self.sent = rig, 0
+        self.rig, self.sent, self.prepared = rig, 0, 0
         self.meanwhile: Callable[[], object] = lambda: None
         self.fails: ReconcilerError | None = None
 
     def recall(self) -> Known | None:
         return self._done(self.rig.reconciler._orders.recall)
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     def obtain(self, *, is_fetched: bool = False) -> Known:
         return self._done(self.rig.reconciler._orders.obtain)
@@ -88,6 +91,7 @@ def test_each_file_by_which_is_judged_counts(name: str, tmp_path: Path, monkeypa
     )
     desk.orders._config = replace(desk.orders._config, trust=trust, identity=tmp_path / "identity")
     assert [desk.polls()[1] for _ in range(2)] == [1, 0]
+    assert desk.errands.prepared == 1
     (tmp_path / name).write_text("x")
     assert [desk.polls()[1] for _ in range(2)] == [1, 0]
     (tmp_path / name).chmod(0o666)
