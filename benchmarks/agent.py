@@ -32,7 +32,7 @@ from lab.git_server import git_server
 from lab.http_proxy import HttpProxy, http_proxy
 from lab.operator import Operator
 from lab.waiting import wait_until
-from reconciler.agent.errands import Errands
+from reconciler.agent.errands.sender import Errands
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

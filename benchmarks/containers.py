@@ -11,11 +11,11 @@ import docker.errors
 
 from lab.base import BASE
 from lab.waiting import wait_until
-from reconciler.agent.converge import converge
 from reconciler.agent.docker_engine import DockerEngine
-from reconciler.agent.journal import Journal
-from reconciler.agent.service_files import ServiceFiles
-from reconciler.agent.vault import Vault
+from reconciler.agent.mounts.service_files import ServiceFiles
+from reconciler.agent.mounts.vault import Vault
+from reconciler.agent.passes.converge import converge
+from reconciler.agent.state.journal import Journal
 from reconciler.manifests import FleetFiles
 
 DEVICE = "press"

@@ -38,9 +38,9 @@ from lab.engine import private_engine
 from lab.operator import Operator
 from lab.processes import Server
 from lab.waiting import free_port, is_listening, wait_until
-from reconciler.agent.build import build, make_engine
-from reconciler.agent.config import load_config
-from reconciler.agent.journal import Journal
+from reconciler.agent.passes.build import build, make_engine
+from reconciler.agent.settings.config import load_config
+from reconciler.agent.state.journal import Journal
 
 APP = "shop"
 NOTHING, SAME, CHANGED = "from nothing", "nothing to do", "1 changed"

@@ -21,7 +21,7 @@ from containers import ResidentDevice, compose_file, empty, fleet, ids
 
 from lab.base import ensure_base
 from lab.engine import private_engine
-from reconciler.agent.service import serve
+from reconciler.agent.service.run import serve
 
 # Named so that a process of ours holds all that the agent imports, of which the memory is a part.
 AGENT = serve

@@ -66,6 +66,23 @@ MAY_IMPORT = {
     "reconciler": set(),
 }
 
+# The rooms of the agent, each above those that it may import; what is in none of them is above all.
+STOREYS = (
+    "state",
+    "host",
+    "settings",
+    "versions",
+    "mounts",
+    "engine",
+    "docker_engine",
+    "orders",
+    "errands",
+    "passes",
+    "service",
+    "checks",
+    "commands",
+)
+
 # Dependency -> the doors by which it enters (modules or rooms).
 DOORS = {
     "cryptography": ("signing", "reconciler.sealing.sops"),
@@ -73,7 +90,7 @@ DOORS = {
     "requests": ("reconciler.agent.docker_engine",),
     "git": ("reconciler.repository.desk",),
     "pyrage": ("reconciler.sealing.age",),
-    "watchdog": ("reconciler.agent.watched_files",),
+    "watchdog": ("reconciler.agent.service.watched_files",),
     "yaml": ("reconciler.reading.parse",),
     "jsonpatch": ("reconciler.manifests.merge",),
     "jsonpointer": ("reconciler.manifests.merge",),
@@ -131,6 +148,25 @@ def test_every_module_keeps_the_import_law() -> None:
     assert list(violations()) == []
 
 
+def storey(name: str) -> int:
+    """How high a module of the agent is."""
+    inner = name.split(".")[2:]
+    return STOREYS.index(inner[0]) if inner and inner[0] in STOREYS else len(STOREYS)
+
+
+def test_the_rooms_of_the_agent_know_only_those_below() -> None:
+    ours = [(name, path) for name, path in modules() if room(name) == "reconciler.agent"]
+    packages = {path.parent.name for _, path in ours if path.name == "__init__.py"}
+    assert packages == {"agent", *STOREYS}
+    climbs = [
+        f"{name} imports {imported}"
+        for name, path in ours
+        for imported in imports(path)
+        if imported.startswith("reconciler.agent") and storey(imported) > storey(name)
+    ]
+    assert climbs == []
+
+
 def test_the_device_runs_without_the_operators_dependencies() -> None:
     """What the agent imports, followed through the tree, holds nothing that only an extra installs."""
     known = dict(modules())
@@ -152,7 +188,7 @@ def test_an_agent_that_sits_idle_holds_nothing_that_verifies_renders_or_signs() 
     """An errand does that, and ends (docs/decisions/0017): 40 MiB is the ceiling. Asked of a real import."""
     heavy = ("cryptography", "jsonpatch", "pyrage", "git", "signing")
     heavy += tuple(f"reconciler.{room}" for room in ("manifests", "documents", "sealing"))
-    program = "import sys, reconciler.agent.cli, reconciler.agent.service; print(*sys.modules)"
+    program = "import sys, reconciler.agent.cli, reconciler.agent.service.run; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     modules = loaded.stdout.split()
     assert "reconciler.agent.docker_engine.engine" in modules

@@ -14,11 +14,11 @@ import yaml
 import reconciler
 from reconciler.admission import Admission
 from reconciler.agent.checks import IDS
-from reconciler.agent.config import DEFAULT_PATH, Config, load_config
-from reconciler.agent.device_root import VARIABLE
+from reconciler.agent.commands.parsers import new_parser
 from reconciler.agent.docker_engine.container_body import AGENT
-from reconciler.agent.parsers import new_parser
-from reconciler.agent.succession import END_SECONDS
+from reconciler.agent.host.device_root import VARIABLE
+from reconciler.agent.settings.config import DEFAULT_PATH, Config, load_config
+from reconciler.agent.versions.succession import END_SECONDS
 from reconciler.manifests import FleetFiles
 from reconciler.model import App
 

@@ -5,8 +5,8 @@ import importlib
 import logging
 from collections.abc import Callable, Sequence
 
-from reconciler.agent.log_lines import log_to_stderr
-from reconciler.agent.parsers import new_parser
+from reconciler.agent.commands.parsers import new_parser
+from reconciler.agent.host.log_lines import log_to_stderr
 from reconciler.terminal import run_command
 
 
@@ -19,20 +19,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 # Loaded when it is called: what most commands need, an agent that sits idle does not hold.
 _COMMANDS = {
-    "run": "service:run",
-    "once": "commands:once",
-    "sync": "commands:sync",
-    "pause": "pause:pause",
-    "resume": "pause:resume",
-    "plan": "commands:plan",
-    "status": "commands:status",
-    "import": "commands:take",
-    "trust": "commands:trust",
-    "check": "commands:fitness",
-    "logs": "log_command:logs",
-    "enroll": "enroll:enroll",
-    "rotate-key": "enroll:rotate",
-    "support-bundle": "commands:support",
+    "run": "service.run:run",
+    "once": "commands.once:once",
+    "sync": "commands.once:sync",
+    "pause": "commands.pause:pause",
+    "resume": "commands.pause:resume",
+    "plan": "commands.once:plan",
+    "status": "commands.once:status",
+    "import": "commands.once:take",
+    "trust": "commands.once:trust",
+    "check": "commands.once:fitness",
+    "logs": "commands.log_command:logs",
+    "enroll": "commands.enroll:enroll",
+    "rotate-key": "commands.enroll:rotate",
+    "support-bundle": "commands.once:support",
 }
 
 

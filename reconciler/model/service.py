@@ -213,7 +213,7 @@ class Ignored:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Service:
     """One wanted container of an app. Its seen counterpart is `Container`."""
 

@@ -7,6 +7,7 @@ that a change of ours never recreates the containers of a fleet (docker/compose#
 import hashlib
 from dataclasses import replace
 from functools import lru_cache
+from weakref import ref
 
 from reconciler.model import App, Network, Service
 from reconciler.model.codec import canonical, set_fields
@@ -17,21 +18,19 @@ _DIGITS = 16
 # Changing these changes no container.
 _NOT_THE_CONTAINER = {"depends_on", "pull_policy", "update", "ignored"}
 _NOT_THE_NETWORK = {"key", "name", "external"}
-# One plan asks for the same services again and again. By identity, which only says that the service is the same one for
-# as long as it lives: so it is kept beside its fingerprint.
-_MOST_REMEMBERED = 256
-_last: dict[int, tuple[Service, str]] = {}
+# One plan asks for the same services again and again. By identity, which says that a service is the same for as long
+# as it lives: with it goes what is remembered, or a device would keep everything that it ever ran.
+_remembered: dict[int, tuple[ref[Service], str]] = {}
 
 
 def fingerprint(service: Service) -> str:
     """The fingerprint of a wanted service: `1 command=0123456789abcdef image=...`."""
-    known = _last.get(id(service))
+    key = id(service)
+    known = _remembered.get(key)
     if known is not None:
         return known[1]
     told = _fingerprint(_without_live_content(service), _NOT_THE_CONTAINER)
-    if len(_last) >= _MOST_REMEMBERED:
-        _last.clear()
-    _last[id(service)] = (service, told)
+    _remembered[key] = (ref(service, lambda _: _remembered.pop(key, None)), told)
     return told
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from reconciler.agent.checks import CHECKS
 from reconciler.agent.checks.checked import Checked, Skipped, Timed, Warned
 from reconciler.agent.docker_engine.probing import EngineFacts, Occupant
-from reconciler.agent.journal import Journal
-from reconciler.agent.remembered import Reported
+from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.remembered import Reported
 from reconciler.errors import ReconcilerError
 from reconciler.manifests import FleetFiles
 from reconciler.model import ObservedState, Report, ReportedCondition

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from released_stage import Stage
 
-from reconciler.agent.remembered import Trusted
+from reconciler.agent.state.remembered import Trusted
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.released import DAY, FILES, NOW, Fleet, policy_bytes, signers_file
-from reconciler.agent.journal import Journal
-from reconciler.agent.known import Obtained
-from reconciler.agent.release_memory import release_trust
-from reconciler.agent.release_source import ReleaseSource
+from reconciler.agent.orders.known import Obtained
+from reconciler.agent.orders.release_source import ReleaseSource
+from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.release_memory import release_trust
 from reconciler.repository import Mirror, Remote
 from reconciler.repository.git import Git, init_bare
 from signing.documents import Entry, Listing, moment_text

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.agent.commit_source import CommitSource
-from reconciler.agent.journal import Journal
-from reconciler.agent.known import Obtained
-from reconciler.agent.trust_settings import REPOSITORY, TrustSettings
+from reconciler.agent.orders.commit_source import CommitSource
+from reconciler.agent.orders.known import Obtained
+from reconciler.agent.settings.trust_settings import REPOSITORY, TrustSettings
+from reconciler.agent.state.journal import Journal
 from reconciler.documents import Contents
 from reconciler.repository import Mirror, Remote, Store
 from reconciler.repository.commits import Author, write_files

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from roles_stage import ANN, BEN, MALLORY, Stage
 
-from reconciler.agent import journal as journals
-from reconciler.agent.commit_source import CommitSource
-from reconciler.agent.config import Config, StatusSettings
-from reconciler.agent.delivery import DirectDelivery
-from reconciler.agent.journal import Journal
-from reconciler.agent.orders import DirectOrders
-from reconciler.agent.publish import Publisher
-from reconciler.agent.reconcile import Reconciler
-from reconciler.agent.trust_settings import TrustSettings
+from reconciler.agent.errands.delivery import DirectDelivery
+from reconciler.agent.orders.commit_source import CommitSource
+from reconciler.agent.orders.orders import DirectOrders
+from reconciler.agent.passes.publish import Publisher
+from reconciler.agent.passes.reconcile import Reconciler
+from reconciler.agent.settings.config import Config, StatusSettings
+from reconciler.agent.settings.trust_settings import TrustSettings
+from reconciler.agent.state import journal as journals
+from reconciler.agent.state.journal import Journal
 from reconciler.errors import StateError
 from reconciler.repository import Mirror, Remote, StatusBranch
 from signing import Signer

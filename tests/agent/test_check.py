@@ -7,8 +7,8 @@ import pytest
 
 from reconciler.agent.checks import IDS, check, engine, table
 from reconciler.agent.checks.checked import numbers
-from reconciler.agent.journal import Journal
-from reconciler.agent.remembered import Reported
+from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.remembered import Reported
 from reconciler.model import Report
 
 SETTINGS = """\

@@ -13,7 +13,7 @@ from lab.certificate import write_certificate
 from lab.git_server import GitServer
 from reconciler.agent.checks import certificates, name_servers
 from reconciler.agent.checks.checked import Skipped, Timed, Warned, within
-from reconciler.agent.control import NAME
+from reconciler.agent.service.control import NAME
 from reconciler.errors import GitError
 from reconciler.model import ReportedCondition
 from reconciler.repository import Answered, Remote

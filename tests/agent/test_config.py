@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.config import load_config
+from reconciler.agent.settings.config import load_config
 from reconciler.errors import ConfigError
 
 SETTINGS = """\

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.control import MAX_LINE, NAME, ask_for_pass, serve_control
-from reconciler.agent.reconcile import Result
-from reconciler.agent.turns import Turns
+from reconciler.agent.passes.reconcile import Result
+from reconciler.agent.service.control import MAX_LINE, NAME, ask_for_pass, serve_control
+from reconciler.agent.service.turns import Turns
 from reconciler.errors import RemoteUnavailable, StateError
 from reconciler.model import Report, Revisions
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from roles_stage import ANN, BEN, NOW, SUE, Stage, told
 
-from reconciler.agent.known import Obtained
+from reconciler.agent.orders.known import Obtained
 from signing import Signer, sign_commit
 
 GITHUB = Path(__file__).parents[1] / "signing" / "web_flow" / "key.asc"

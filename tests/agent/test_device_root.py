@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent import device_root
 from reconciler.agent.checks.checked import usable
-from reconciler.agent.config import load_config
-from reconciler.agent.device_root import VARIABLE, check_root, complaint, reached, root_of
 from reconciler.agent.docker_engine.binds import check_binds
+from reconciler.agent.host import device_root
+from reconciler.agent.host.device_root import VARIABLE, check_root, complaint, reached, root_of
+from reconciler.agent.settings.config import load_config
 from reconciler.errors import ConfigError, EngineError
 from reconciler.model import Mount, Service
 from reconciler.planning import CreateContainer, fingerprint

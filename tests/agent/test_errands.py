@@ -15,15 +15,15 @@ import reconciler
 from lab.device import Device
 from lab.git_server import GitServer
 from lab.operator import Operator
-from reconciler.agent.answer import Answer, Told, decode, encode, hear, tell
-from reconciler.agent.build_orders import make_orders
-from reconciler.agent.config import Config, load_config
-from reconciler.agent.errand import answer
-from reconciler.agent.errands import Errands
-from reconciler.agent.identity import Identity
-from reconciler.agent.journal import Journal
-from reconciler.agent.keyring import make_keyring
-from reconciler.agent.known import Known
+from reconciler.agent.errands.answer import Answer, Told, decode, encode, hear, tell
+from reconciler.agent.errands.errand import answer
+from reconciler.agent.errands.sender import Errands
+from reconciler.agent.mounts.keyring import make_keyring
+from reconciler.agent.orders.build_orders import make_orders
+from reconciler.agent.orders.known import Known
+from reconciler.agent.settings.config import Config, load_config
+from reconciler.agent.settings.identity import Identity
+from reconciler.agent.state.journal import Journal
 from reconciler.errors import ConfigError, ErrandFailed, RemoteUnavailable, SealRefused, StateError
 from reconciler.model import ConfigFile, Report, Revisions
 from reconciler.sealing import seal
@@ -70,11 +70,11 @@ def here(device: Device) -> tuple[Config, Journal]:
 
 def other_code(folder: Path, program: str) -> str:
     """A package of our name in which the errand is another program."""
-    agent = folder / "home" / "reconciler" / "agent"
-    agent.mkdir(parents=True)
-    for package in (agent, agent.parent):
+    room = folder / "home" / "reconciler" / "agent" / "errands"
+    room.mkdir(parents=True)
+    for package in (room, room.parent, room.parent.parent):
         (package / "__init__.py").write_text("")
-    (agent / "errand.py").write_text(program)
+    (room / "errand.py").write_text(program)
     return str(folder / "home")
 
 
@@ -194,7 +194,7 @@ def test_one_that_was_started_ahead_answers_what_is_asked_later(errands: Errands
 
 
 def test_one_that_was_started_ahead_ends_with_who_started_it() -> None:
-    command = [sys.executable, "-P", "-m", "reconciler.agent.errand", "obtain"]
+    command = [sys.executable, "-P", "-m", "reconciler.agent.errands.errand", "obtain"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.communicate(timeout=30)[0] == b""
         assert process.returncode == 75
@@ -213,7 +213,7 @@ def test_an_errand_that_takes_too_long_is_ended(errands: Errands, tmp_path: Path
 
 def test_an_errand_ends_with_who_sent_it(device: Device) -> None:
     """The pipe of its input breaks when its agent is killed; and the next agent may begin."""
-    command = [sys.executable, "-P", "-m", "reconciler.agent.errand", "obtain"]
+    command = [sys.executable, "-P", "-m", "reconciler.agent.errands.errand", "obtain"]
     request = {"version": reconciler.__version__, "settings": device.config.read_text(), "path": str(device.config)}
     # A server that takes the connection and never says a word.
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -234,7 +234,7 @@ def test_an_errand_ends_with_who_sent_it(device: Device) -> None:
 
 def test_ctrl_c_at_a_terminal_is_for_the_agent(device: Device) -> None:
     """It reaches the whole group; the errand answers all the same."""
-    command = [sys.executable, "-P", "-m", "reconciler.agent.errand", "recall"]
+    command = [sys.executable, "-P", "-m", "reconciler.agent.errands.errand", "recall"]
     head = {"version": reconciler.__version__, "settings": device.config.read_text(), "path": str(device.config)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None

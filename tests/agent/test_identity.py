@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.identity import Identity, before_key, next_key
+from reconciler.agent.settings.identity import Identity, before_key, next_key
 from reconciler.errors import ConfigError
 from signing import PublicKey, Signer, load_signer, verify_signature, write_new_key
 

@@ -17,8 +17,8 @@ from lab.cosign import MANIFEST, PAYLOAD, ImageSigner, Shelf, digest_of
 from lab.registry import Registry
 from reconciler.admission import ImageRule, ImageRules
 from reconciler.agent.docker_engine.registry import Registries
-from reconciler.agent.image_signatures import ImageSignatures
-from reconciler.agent.journal import Journal
+from reconciler.agent.orders.image_signatures import ImageSignatures
+from reconciler.agent.state.journal import Journal
 from reconciler.errors import ImageUnavailable, StateError
 from reconciler.model.image import repository_of
 from signing import ImageKey

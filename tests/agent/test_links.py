@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.agent.links import ANYWHERE, MOST_LINKS, follow, place
+from reconciler.agent.host.links import ANYWHERE, MOST_LINKS, follow, place
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "..", "."])
 WAYS = st.lists(NAMES, min_size=1, max_size=6).map("/".join)

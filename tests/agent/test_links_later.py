@@ -6,8 +6,8 @@ import pytest
 from soak_rig import Rig
 
 from reconciler.admission import Admission
-from reconciler.agent.known import Known, Obtained, Rendered
-from reconciler.agent.last_good import readmitted
+from reconciler.agent.orders.known import Known, Obtained, Rendered
+from reconciler.agent.passes.last_good import readmitted
 from reconciler.errors import Problem
 from reconciler.model import App, DesiredState, Fact, Mount, Service
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.live_files import live_path, note_told, told_files, write_live
+from reconciler.agent.mounts.live_files import live_path, note_told, told_files, write_live
 from reconciler.errors import StateError
 from reconciler.model import ConfigFile
 

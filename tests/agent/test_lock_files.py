@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.lock_files import boot_time, held_locks, lock_folder, make_lock_folder
+from reconciler.agent.mounts.lock_files import boot_time, held_locks, lock_folder, make_lock_folder
 from reconciler.model import Lock
 
 NOON, NOON_TOLD = 1_800_000_000, "2027-01-15T08:00:00Z"

@@ -2,11 +2,14 @@
 
 import json
 import logging
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from reconciler.agent.log_lines import JsonLines
+from reconciler.agent.host.log_lines import JournalLines, JsonLines
 
 
 def line(message: str, *args: object, level: int = logging.INFO, exc_info: object = None) -> dict[str, str]:
@@ -40,3 +43,42 @@ def test_a_defect_brings_its_traceback() -> None:
         told = line("a defect of the reconciler", level=logging.ERROR, exc_info=sys.exc_info())
     assert told["level"] == "error"
     assert "ZeroDivisionError" in told["traceback"]
+
+
+PROGRAM = """
+import logging
+from reconciler.agent.host.log_lines import log_to_stderr
+log_to_stderr(logging.INFO)
+logging.getLogger("reconciler").error("web: no\\nmore")
+"""
+
+
+@pytest.mark.parametrize(
+    ("is_there", "environment", "told"),
+    [
+        (True, {}, "<3>web: no\n<3>more\n"),
+        (True, {"RECONCILER_LOG": "json"}, '<3>{"time":'),
+        (False, {}, " ERROR   web: no\nmore\n"),
+        (False, {"RECONCILER_LOG": "json"}, '{"time":'),
+    ],
+)
+def test_the_journal_has_a_clock_of_its_own(
+    is_there: bool, environment: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    """Which stream is the journal's, systemd says; a redirected one is not."""
+    with (tmp_path / "journal").open("w+") as journal:
+        status = os.fstat(journal.fileno())
+        name = f"{status.st_dev}:{status.st_ino + (not is_there)}"
+        command = [sys.executable, "-c", PROGRAM]
+        everything = {**os.environ, **environment, "JOURNAL_STREAM": name}
+        subprocess.run(command, stderr=journal, env=everything, check=True)
+        journal.seek(0)
+        written = journal.read()
+    assert told in written
+    assert written.startswith("<3>") == is_there
+
+
+@pytest.mark.parametrize(("level", "number"), [(50, 2), (40, 3), (30, 4), (20, 6), (10, 7)])
+def test_how_bad_a_line_is(level: int, number: int) -> None:
+    record = logging.LogRecord("reconciler", level, "x.py", 1, "words", (), None)
+    assert JournalLines(logging.Formatter("%(message)s")).format(record) == f"<{number}>words"

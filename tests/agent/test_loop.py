@@ -8,8 +8,8 @@ import pytest
 
 from reconciler.agent.docker_engine import DockerEngine
 from reconciler.agent.docker_engine.answers import change, foreign
-from reconciler.agent.fights import MOST_SECONDS, PATIENCE, Fights
-from reconciler.agent.loop import (
+from reconciler.agent.service.fights import MOST_SECONDS, PATIENCE, Fights
+from reconciler.agent.service.loop import (
     SECOND_LOOK_SECONDS,
     SETTLE_MOST_SECONDS,
     SETTLE_SECONDS,

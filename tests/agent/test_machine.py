@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reconciler.agent.machine import look_at_machine
+from reconciler.agent.host.machine import look_at_machine
 from reconciler.model import Machine
 
 RELEASE = 'NAME="Debian GNU/Linux"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n'

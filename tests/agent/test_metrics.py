@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from lab.waiting import free_port
-from reconciler.agent.counts import MOST_REASONS, MOST_SERVICES, VERBS
-from reconciler.agent.exposition import CONTENT_TYPE
-from reconciler.agent.metrics import Metrics, serve_metrics
+from reconciler.agent.service.counts import MOST_REASONS, MOST_SERVICES, VERBS
+from reconciler.agent.service.exposition import CONTENT_TYPE
+from reconciler.agent.service.metrics import Metrics, serve_metrics
 from reconciler.errors import ConfigError
 from reconciler.model import AppReport, Report, ReportedCondition, Revisions, ServiceReport, Versions
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.journal import Journal
-from reconciler.agent.remembered import Memory, Trusted
+from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.remembered import Memory, Trusted
 from reconciler.errors import StateLost
 from reconciler.model import Report
 from reconciler.model.codec import canonical, from_json

@@ -7,8 +7,8 @@ import pytest
 from soak_rig import Rig
 
 from reconciler.agent.cli import main
-from reconciler.agent.journal import Journal
-from reconciler.agent.remembered import LONGEST_PAUSE, Pause
+from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.remembered import LONGEST_PAUSE, Pause
 from reconciler.model import Report
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.agent.perform import Performed, perform
+from reconciler.agent.passes.perform import Performed, perform
 from reconciler.errors import EngineError, ReconcilerError, SealRefused
 from reconciler.model import ConfigFile
 from reconciler.planning import StartContainer, Step, WriteLive

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from soak_rig import Rig
 
-from reconciler.agent.known import Known
-from reconciler.agent.polling import LOOK_AGAIN_SECONDS, TROUBLE_MOST_SECONDS, PolledOrders
-from reconciler.agent.trust_settings import REPOSITORY
+from reconciler.agent.errands.polling import LOOK_AGAIN_SECONDS, TROUBLE_MOST_SECONDS, PolledOrders
+from reconciler.agent.orders.known import Known
+from reconciler.agent.settings.trust_settings import REPOSITORY
 from reconciler.errors import ConfigError, ErrandFailed, ReconcilerError, Relayed
 from reconciler.repository import Mirror, Remote
 

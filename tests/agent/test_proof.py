@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from reconciler.agent import service
-from reconciler.agent.service import Service
+from reconciler.agent.service import run as service
+from reconciler.agent.service.run import Service
 
 
 class Loops:

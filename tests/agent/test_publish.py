@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.journal import Journal
-from reconciler.agent.publish import Publisher
+from reconciler.agent.passes.publish import Publisher
+from reconciler.agent.state.journal import Journal
 from reconciler.errors import RemoteUnavailable
 from reconciler.model import Report, Revisions
 

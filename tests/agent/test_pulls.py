@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from reconciler.agent.backoff import JITTER, RETRY_FACTOR, RETRY_MOST_SECONDS, RETRY_SECONDS
-from reconciler.agent.pull_progress import Layers, Progress, Tell
-from reconciler.agent.pulls import MOST_AT_ONCE, Pulls
+from reconciler.agent.engine.pull_progress import Layers, Progress, Tell
+from reconciler.agent.engine.pulls import MOST_AT_ONCE, Pulls
+from reconciler.agent.state.backoff import JITTER, RETRY_FACTOR, RETRY_MOST_SECONDS, RETRY_SECONDS
 from reconciler.errors import EngineUnavailable, ImagePending, ImageUnavailable, ReconcilerError
 from reconciler.planning import PullImage
 

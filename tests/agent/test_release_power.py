@@ -10,7 +10,7 @@ import pytest
 from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import NOW
-from reconciler.agent.release_memory import Noted, release_trust, write_release_trust
+from reconciler.agent.state.release_memory import Noted, release_trust, write_release_trust
 from reconciler.errors import PermissionDenied, StateError
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +20,8 @@ KILLED = """
 import os, signal, sys
 from datetime import datetime
 from pathlib import Path
-from reconciler.agent import journal as journals
-from reconciler.agent.release_source import ReleaseSource
+from reconciler.agent.state import journal as journals
+from reconciler.agent.orders.release_source import ReleaseSource
 from reconciler.repository import Mirror, Remote
 
 folder, url, anchor, now, write, moment = sys.argv[1:]
@@ -135,7 +135,7 @@ def test_a_state_that_may_not_be_read_is_told_as_such(released: Stage, monkeypat
     def forbidden(*_: object) -> None:
         raise PermissionDenied("the state may not be read")
 
-    monkeypatch.setattr("reconciler.agent.journal.Journal._load", forbidden)
+    monkeypatch.setattr("reconciler.agent.state.journal.Journal._load", forbidden)
     with pytest.raises(PermissionDenied):
         released.obtain()
 
@@ -150,6 +150,6 @@ def test_a_disk_that_takes_nothing_is_told_and_what_was_trusted_stays(
     def full(*_: object) -> None:
         raise StateError("cannot be written: No space left on device")
 
-    monkeypatch.setattr("reconciler.agent.journal.write_atomically", full)
+    monkeypatch.setattr("reconciler.agent.state.journal.write_atomically", full)
     obtained = released.obtain()
     assert (obtained.trusted, code(obtained), code(obtained, "Fresh")) == (before, "Kept", "StateError")

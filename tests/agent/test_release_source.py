@@ -10,9 +10,9 @@ from released_stage import NEWER, Stage, code, drop, seq, version, version_2
 
 from lab.released import DAY, FILES, KEYS, NOW, policy_bytes, signers_file
 from reconciler.admission import PolicyGrant
-from reconciler.agent.release_memory import release_trust
-from reconciler.agent.remembered import Trusted
-from reconciler.agent.source import ANYBODY
+from reconciler.agent.orders.source import ANYBODY
+from reconciler.agent.state.release_memory import release_trust
+from reconciler.agent.state.remembered import Trusted
 from signing.documents import moment_text
 
 OTHER = "00000000-0000-0000-0000-000000000000"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.converge import converge
-from reconciler.agent.journal import Journal
-from reconciler.agent.reporting import Pass, compose_report
+from reconciler.agent.passes.converge import converge
+from reconciler.agent.passes.reporting import Pass, compose_report
+from reconciler.agent.state.journal import Journal
 from reconciler.model import Report
 from tests.fakes.engine import FakeEngine
 from tests.planning.test_plan_properties import device, drawn

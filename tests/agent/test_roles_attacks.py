@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from roles_stage import ANN, BEN, NAMES, NAMESPACES, NOW, POLICY, SIGNERS, SUE, UUID, Stage, keys, policy, told
 
-from reconciler.agent.known import Obtained
+from reconciler.agent.orders.known import Obtained
 from signing.documents import Approval
 
 APP, SITE = "apps/web/compose.yaml", "devices/site-1.yaml"

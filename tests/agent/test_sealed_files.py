@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.disk import is_volatile
-from reconciler.agent.keyring import Keyring
-from reconciler.agent.service_files import ServiceFiles
-from reconciler.agent.vault import Vault
+from reconciler.agent.host.disk import is_volatile
+from reconciler.agent.mounts.keyring import Keyring
+from reconciler.agent.mounts.service_files import ServiceFiles
+from reconciler.agent.mounts.vault import Vault
 from reconciler.errors import ConfigError, PermissionDenied, SealRefused
 from reconciler.model import ConfigFile, Mount
 from reconciler.sealing import seal

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from soak_rig import Rig
 
-from reconciler.agent.config import load_config
+from reconciler.agent.settings.config import load_config
 from reconciler.errors import ConfigError
 from reconciler.model import ReportedCondition
 from reconciler.repository import Mirror, Remote

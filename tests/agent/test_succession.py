@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent import succession
-from reconciler.agent.config import Config, load_config
-from reconciler.agent.ending import Ending
-from reconciler.agent.journal import Journal
-from reconciler.agent.succession import Succession, start_proven
-from reconciler.agent.updating import proven
+from reconciler.agent.host.ending import Ending
+from reconciler.agent.settings.config import Config, load_config
+from reconciler.agent.state.journal import Journal
+from reconciler.agent.versions import succession
+from reconciler.agent.versions.succession import Succession, start_proven
+from reconciler.agent.versions.updating import proven
 
 SETTINGS = "{apiVersion: fleet/v1, kind: Agent, metadata: {name: d}, spec: {remote: {url: https://g.example/f}}}"
 NAME = "0.2.0-a"

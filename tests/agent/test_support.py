@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.support import write_bundle
+from reconciler.agent.commands.support import write_bundle
 from reconciler.errors import PermissionDenied, StateError
 
 SETTINGS = """\
@@ -70,7 +70,7 @@ def test_an_older_one_is_replaced_and_nothing_is_half_there(tmp_path: Path, monk
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("reconciler.agent.support._add", full)
+        patch.setattr("reconciler.agent.commands.support._add", full)
         with pytest.raises(StateError, match="No space left"):
             write_bundle(bundle, settings)
     assert bundle.read_bytes() == before

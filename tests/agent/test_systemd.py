@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.loop import Bell, Rung
-from reconciler.agent.systemd import Systemd
+from reconciler.agent.host.systemd import Systemd
+from reconciler.agent.service.loop import Bell, Rung
 
 UNIT = Path(__file__).parents[2] / "packaging/reconciler.service"
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.agent.collect import MAX_PULLED, collectable, remember_pulled
-from reconciler.agent.converge import Converged, converge
-from reconciler.agent.journal import Journal
-from reconciler.agent.remembered import Pulled
-from reconciler.agent.tidy import tidied
+from reconciler.agent.passes.collect import MAX_PULLED, collectable, remember_pulled
+from reconciler.agent.passes.converge import Converged, converge
+from reconciler.agent.passes.tidy import tidied
+from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.remembered import Pulled
 from reconciler.errors import EngineError
 from reconciler.model import DesiredState, ObservedState
 from reconciler.planning import RemoveImage, Step

@@ -2,8 +2,8 @@
 
 import pytest
 
-from reconciler.agent.remembered import Attempt, Updates
-from reconciler.agent.updating import (
+from reconciler.agent.state.remembered import Attempt, Updates
+from reconciler.agent.versions.updating import (
     MOST_STARTS,
     RETRY_MOST_SECONDS,
     RETRY_SECONDS,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.versions import MAX_BYTES, MAX_FILES, Versions
+from reconciler.agent.versions.unpacked import MAX_BYTES, MAX_FILES, Versions
 from reconciler.errors import UpdateRefused
 
 ENTRY = "reconciler/agent/__main__.py"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.agent.config import load_config
-from reconciler.agent.watched_files import watch_files, watched_files
+from reconciler.agent.service.watched_files import watch_files, watched_files
+from reconciler.agent.settings.config import load_config
 
 PATIENCE = 10.0
 

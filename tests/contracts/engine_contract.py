@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from reconciler.agent.engine import Engine
+from reconciler.agent.engine.seam import Engine
 from reconciler.errors import EngineError, EngineUnavailable, ImageUnavailable, ServiceFailed
 from reconciler.model import (
     App,

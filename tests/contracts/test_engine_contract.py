@@ -14,7 +14,7 @@ from lab.engine import Engine as LabEngine
 from lab.images import build_probe
 from lab.registry import Registry
 from reconciler.agent.docker_engine import DockerEngine
-from reconciler.agent.engine import Engine
+from reconciler.agent.engine.seam import Engine
 from tests.contracts.engine_contract import EngineContract
 from tests.fakes.engine import FakeEngine
 from tests.fakes.files import service_files

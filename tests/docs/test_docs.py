@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from doc_pages import DOCS, OURS, PAGES, ROOT, anchors, fenced, rows, section, text_of
 
-from reconciler.agent.config import load_config
+from reconciler.agent.settings.config import load_config
 from reconciler.fleet.start import start_fleet
 from reconciler.manifests import FleetFiles
 from reconciler.reading import parse

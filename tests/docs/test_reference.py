@@ -13,11 +13,11 @@ from doc_pages import DOCS, ROOT, fenced, quoted, rows, section, text_of, words
 from one_device import NO_SUCH_KEY, allowed_keys, listed, rendered
 
 from reconciler import errors, terminal
-from reconciler.agent import parsers as device_parsers
 from reconciler.agent.checks import IDS
-from reconciler.agent.config import load_config
-from reconciler.agent.counts import Counts, Seconds
-from reconciler.agent.exposition import exposition
+from reconciler.agent.commands import parsers as device_parsers
+from reconciler.agent.service.counts import Counts, Seconds
+from reconciler.agent.service.exposition import exposition
+from reconciler.agent.settings.config import load_config
 from reconciler.errors import ConfigError, ManifestError
 from reconciler.fleet import cli as fleet_cli
 from reconciler.manifests import FleetFiles
@@ -209,7 +209,7 @@ def raised_codes() -> set[str]:
     files = [
         *(ROOT / "signing").glob("*.py"),
         ROOT / "reconciler/repository/objects.py",
-        ROOT / "reconciler/agent/source.py",
+        ROOT / "reconciler/agent/orders/source.py",
     ]
     strings = {
         argument.value
@@ -230,7 +230,7 @@ def test_every_reason_code_of_trust_is_told() -> None:
 
 def test_every_type_reason_and_phase_is_told() -> None:
     told = quoted(text_of("reference/conditions.md"))
-    for name in ("reporting", "source"):
+    for name in ("passes/reporting", "orders/source"):
         tree = ast.parse((ROOT / f"reconciler/agent/{name}.py").read_text())
         texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
         assert {text for text in texts if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]*", text)} <= told, name

@@ -26,8 +26,8 @@ pytestmark = [
 ]
 # It does all but prove itself, and does not end when it shall.
 STUCK = {
-    "reconciler/agent/two_loops.py": ("self.proven.set()", "pass"),
-    "reconciler/agent/succession.py": ("        stop()\n\n    threading", "        pass\n\n    threading"),
+    "reconciler/agent/service/two_loops.py": ("self.proven.set()", "pass"),
+    "reconciler/agent/versions/succession.py": ("        stop()\n\n    threading", "        pass\n\n    threading"),
 }
 
 

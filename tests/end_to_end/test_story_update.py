@@ -26,10 +26,10 @@ NEW = "0.1.99"
 # What a version does that is no good, as another text in one of its files.
 BAD = {
     "it does not even start": ("reconciler/agent/cli.py", "def main(", "raise SystemExit(7)\ndef main("),
-    "it dies in its first pass": ("reconciler/agent/two_loops.py", "def reconcile(self)", "def was(self)"),
-    "it cannot ask Git": ("reconciler/agent/errand.py", "def _obtain(", "_obtain = None\ndef _was("),
+    "it dies in its first pass": ("reconciler/agent/service/two_loops.py", "def reconcile(self)", "def was(self)"),
+    "it cannot ask Git": ("reconciler/agent/errands/errand.py", "def _obtain(", "_obtain = None\ndef _was("),
     "it renders nothing": ("reconciler/manifests/render.py", "    def render(self", "    def _was(self"),
-    "it cannot report": ("reconciler/agent/errand.py", "def _deliver(", "_deliver = None\ndef _was("),
+    "it cannot report": ("reconciler/agent/errands/errand.py", "def _deliver(", "_deliver = None\ndef _was("),
 }  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def test_what_is_no_wheel_of_that_version_is_told(running: Story, wheel: bytes) 
 
 def test_power_that_fails_during_the_trial_leaves_the_old_version(running: Story, wheel: bytes) -> None:
     """A version that never comes to its end of proving; then the power is back, and Git has a better one."""
-    slow = renumbered(wheel, NEW, {"reconciler/agent/two_loops.py": ("self.proven.set()", "pass")})
+    slow = renumbered(wheel, NEW, {"reconciler/agent/service/two_loops.py": ("self.proven.set()", "pass")})
     log = running.folder / "run.log"
     with service_that_may_complain(running) as process:
         offer(running, slow)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import NoReturn
 
-from reconciler.agent.health import Look
+from reconciler.agent.engine.health import Look
 from reconciler.errors import EngineError
 from reconciler.model import Container, Limits, Service
 from reconciler.planning import kept_limits

@@ -5,7 +5,7 @@ tests/contracts holds it to what the real one does. Time passes in waits only: u
 
 from collections.abc import Iterable
 
-from reconciler.agent.health import Verdict, judge, judge_job
+from reconciler.agent.engine.health import Verdict, judge, judge_job
 from reconciler.errors import EngineUnavailable, ImageUnavailable, ServiceFailed
 from reconciler.model import (
     OF_SERVICE,
@@ -49,7 +49,7 @@ class PowerCut(BaseException):
 
 
 class FakeEngine(World):
-    """Keeps reconciler.agent.engine.Engine. `behaviours` says what images do, in the words of lab.images.build_probe.
+    """Keeps reconciler.agent.engine.seam.Engine. `behaviours` says what images do, in words of lab.images.build_probe.
 
     An image that it does not name is `ok`; one that is `missing` cannot be pulled.
     """

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from reconciler.agent.service_files import ServiceFiles
-from reconciler.agent.vault import Vault
+from reconciler.agent.mounts.service_files import ServiceFiles
+from reconciler.agent.mounts.vault import Vault
 from reconciler.errors import SealRefused
 from reconciler.model import ConfigFile
 

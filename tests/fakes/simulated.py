@@ -5,11 +5,11 @@ Whatever of the agent's inside a simulation needs stands in this file.
 
 from pathlib import Path
 
-from reconciler.agent.build import build
-from reconciler.agent.config import load_config
-from reconciler.agent.delivery import encode
-from reconciler.agent.journal import Journal
-from reconciler.agent.known import Known
+from reconciler.agent.errands.delivery import encode
+from reconciler.agent.orders.known import Known
+from reconciler.agent.passes.build import build
+from reconciler.agent.settings.config import load_config
+from reconciler.agent.state.journal import Journal
 from reconciler.errors import ReconcilerError
 from signing import PublicKey, write_new_key
 from tests.fakes.engine import FakeEngine

@@ -191,7 +191,9 @@ def test_labels_that_are_none_are_told_before_anybody_reviews_them(site: Site) -
 
 
 def test_a_fact_that_the_device_does_not_tell_is_no_label(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.agent.enroll.look_at_machine", lambda _: Machine("arm64", model="A board, rev. 2"))
+    monkeypatch.setattr(
+        "reconciler.agent.commands.enroll.look_at_machine", lambda _: Machine("arm64", model="A board, rev. 2")
+    )
     fingerprint = site.enroll()
     named = ("device", "approve", "press-9", "--fingerprint", fingerprint)
     answer = site.desk.fleet(*named, "--fact", "gpu")

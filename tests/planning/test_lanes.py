@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.agent.perform import perform
+from reconciler.agent.passes.perform import perform
 from reconciler.errors import EngineUnavailable
 from reconciler.model import DesiredState
 from reconciler.planning import CreateContainer, Lanes, PullImage, StartContainer, Step, side_by_side

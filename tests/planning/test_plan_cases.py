@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.agent.perform import perform
+from reconciler.agent.passes.perform import perform
 from reconciler.model import DesiredState, Lock, Service
 from reconciler.model.image import listed_name
 from reconciler.planning import EmptyDesiredState, make_plan

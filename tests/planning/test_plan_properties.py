@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.agent.converge import Converged, converge
-from reconciler.agent.journal import Journal
-from reconciler.agent.perform import perform
+from reconciler.agent.passes.converge import Converged, converge
+from reconciler.agent.passes.perform import perform
+from reconciler.agent.state.journal import Journal
 from reconciler.model import (
     App,
     Attachment,

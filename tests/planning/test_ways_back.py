@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.agent.converge import Converged, converge
-from reconciler.agent.journal import Journal
+from reconciler.agent.passes.converge import Converged, converge
+from reconciler.agent.state.journal import Journal
 from reconciler.errors import ImageUnavailable, UpdateLocked
 from reconciler.model import Lock
 from tests.fakes.box import Box

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.agent.perform import perform
+from reconciler.agent.passes.perform import perform
 from reconciler.manifests import FleetFiles
 from reconciler.model import DesiredState, Service
 from reconciler.model.image import listed_name

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from reconciler.admission import Admission
-from reconciler.agent.build import make_engine
-from reconciler.agent.build_orders import make_source
-from reconciler.agent.config import Config, load_config
-from reconciler.agent.device_root import check_root
 from reconciler.agent.docker_engine.probing import EngineFacts, Occupant, Probe
 from reconciler.agent.docker_engine.registry import Registries
-from reconciler.agent.image_signatures import ImageSignatures
-from reconciler.agent.journal import Journal
-from reconciler.agent.remembered import Reported, Trusted
-from reconciler.agent.trust_settings import RELEASE, TAG
+from reconciler.agent.host.device_root import check_root
+from reconciler.agent.orders.build_orders import make_source
+from reconciler.agent.orders.image_signatures import ImageSignatures
+from reconciler.agent.passes.build import make_engine
+from reconciler.agent.settings.config import Config, load_config
+from reconciler.agent.settings.trust_settings import RELEASE, TAG
+from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.remembered import Reported, Trusted
 from reconciler.errors import ReconcilerError, StateError
 from reconciler.manifests import FleetFiles, Rendering
 from reconciler.model import ObservedState, Service

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reconciler.agent.checks.checked import Checked, Warned, few
 from reconciler.agent.checks.engine import ELSEWHERE
-from reconciler.agent.last_good import choose, chosen_state
+from reconciler.agent.passes.last_good import choose, chosen_state
 from reconciler.errors import EngineError
 from reconciler.model import Service
 from reconciler.planning import make_plan

@@ -2,7 +2,7 @@
 
 from reconciler.agent.checks.checked import Checked, Skipped, Warned, few, numbers
 from reconciler.agent.checks.git import MOST_SECONDS_OFF
-from reconciler.agent.disk import complaint, free_inodes
+from reconciler.agent.host.disk import complaint, free_inodes
 from reconciler.errors import EngineError, ReconcilerError
 from reconciler.model.image import repository_of
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.agent.checks.checked import Checked, Warned, few, usable
-from reconciler.agent.disk import complaint, free_bytes, free_inodes, is_volatile
-from reconciler.agent.files import write_atomically
-from reconciler.agent.identity import load_key
+from reconciler.agent.host.disk import complaint, free_bytes, free_inodes, is_volatile
+from reconciler.agent.settings.identity import load_key
+from reconciler.agent.state.files import write_atomically
 from reconciler.errors import ConfigError, PermissionDenied, StateError
 
 STATE_BYTES, STATE_INODES = 64 * 1024 * 1024, 1000

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from reconciler.agent.checks.checked import Checked, Skipped, Warned, few
-from reconciler.agent.disk import free_bytes
 from reconciler.agent.docker_engine.probing import Probe
 from reconciler.agent.docker_engine.registry import Registries
+from reconciler.agent.host.disk import free_bytes
 from reconciler.errors import ImageUnavailable
 from reconciler.model import Service
 from reconciler.model.image import listed_name, repository_of

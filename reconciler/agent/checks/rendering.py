@@ -1,8 +1,8 @@
 """Checks of what the fleet says of this device."""
 
 from reconciler.agent.checks.checked import Checked, Warned, few
-from reconciler.agent.identity import load_key
-from reconciler.agent.keyring import make_keyring
+from reconciler.agent.mounts.keyring import make_keyring
+from reconciler.agent.settings.identity import load_key
 from reconciler.errors import ConfigError, ManifestError, ReconcilerError
 from signing import PublicKey, SignatureError
 

@@ -4,8 +4,8 @@ import os
 from datetime import datetime
 
 from reconciler.agent.checks.checked import Checked, Skipped, Warned
-from reconciler.agent.control import NAME
-from reconciler.agent.moment import rfc3339
+from reconciler.agent.service.control import NAME
+from reconciler.agent.state.moment import rfc3339
 from reconciler.errors import StateInUse
 
 # As readers of the status branch, who call a device silent then.

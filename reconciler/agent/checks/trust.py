@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from reconciler.agent.checks.checked import Checked, Warned
-from reconciler.agent.moment import rfc3339
-from reconciler.agent.source import known_signers
+from reconciler.agent.orders.source import known_signers
+from reconciler.agent.state.moment import rfc3339
 from reconciler.errors import ConfigError
 from reconciler.model import ReportedCondition
 from signing import split_commit

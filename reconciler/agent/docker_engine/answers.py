@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.agent.docker_engine import container_body as labels
-from reconciler.agent.health import Look
+from reconciler.agent.engine.health import Look
 from reconciler.model import Container, Limits, ObservedNetwork, ObservedVolume
 from reconciler.planning import kept_limits
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reconciler.agent.links import place
+from reconciler.agent.host.links import place
 from reconciler.errors import EngineError
 from reconciler.planning import CreateContainer
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reconciler.agent.docker_engine.host_config import host_config, links
-from reconciler.agent.service_files import ServiceFiles
+from reconciler.agent.mounts.service_files import ServiceFiles
 from reconciler.model import Attachment, Healthcheck, Network, Service
 from reconciler.model.codec import Plain
 from reconciler.planning import CreateContainer, digest

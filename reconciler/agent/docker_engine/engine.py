@@ -9,7 +9,6 @@ from typing import Any
 import docker.errors
 import requests
 
-from reconciler.agent.disk import complaint
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine import container_body as labels
 from reconciler.agent.docker_engine.binds import check_binds
@@ -18,11 +17,12 @@ from reconciler.agent.docker_engine.container_body import container_body, endpoi
 from reconciler.agent.docker_engine.host_config import update_body
 from reconciler.agent.docker_engine.observing import Observer
 from reconciler.agent.docker_engine.pulling import pull
-from reconciler.agent.health import COMPLETION_SECONDS, GRACE_SECONDS, Look, Verdict, judge, judge_job
-from reconciler.agent.links import place
-from reconciler.agent.lock_files import make_lock_folder
-from reconciler.agent.pull_progress import Progress, Tell
-from reconciler.agent.service_files import ServiceFiles
+from reconciler.agent.engine.health import COMPLETION_SECONDS, GRACE_SECONDS, Look, Verdict, judge, judge_job
+from reconciler.agent.engine.pull_progress import Progress, Tell
+from reconciler.agent.host.disk import complaint
+from reconciler.agent.host.links import place
+from reconciler.agent.mounts.lock_files import make_lock_folder
+from reconciler.agent.mounts.service_files import ServiceFiles
 from reconciler.errors import EngineError, NoRoom, ServiceFailed
 from reconciler.model import Network, ObservedState, Volume
 from reconciler.planning import (

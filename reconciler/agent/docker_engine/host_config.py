@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from reconciler.admission import cleaned
-from reconciler.agent.lock_files import lock_folder
-from reconciler.agent.service_files import ServiceFiles
+from reconciler.agent.mounts.lock_files import lock_folder
+from reconciler.agent.mounts.service_files import ServiceFiles
 from reconciler.model import OF_SERVICE, DeviceRequest, Limits, Mount, Service
 from reconciler.model.codec import Plain
 from reconciler.planning import CreateContainer, kept_limits

@@ -8,8 +8,8 @@ import docker.errors
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine import container_body as labels
 from reconciler.agent.docker_engine.client import Client
-from reconciler.agent.lock_files import boot_time, held_locks
-from reconciler.agent.service_files import ServiceFiles
+from reconciler.agent.mounts.lock_files import boot_time, held_locks
+from reconciler.agent.mounts.service_files import ServiceFiles
 from reconciler.model import Container, ObservedState
 
 

@@ -8,7 +8,7 @@ import docker.errors
 import requests
 
 from reconciler.agent.docker_engine.client import Client
-from reconciler.agent.pull_progress import Layers, Tell
+from reconciler.agent.engine.pull_progress import Layers, Tell
 from reconciler.errors import ImageUnavailable
 
 # Between two words of progress; unpacking a layer of a gigabyte on an SD card is silent for a minute or two.

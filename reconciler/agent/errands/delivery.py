@@ -1,0 +1,90 @@
+"""A report as a commit that this device signs, and its ways to a server."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.agent.settings.config import Config
+from reconciler.agent.settings.identity import Identity
+from reconciler.model import MAX_REPORT_BYTES, Report, Revision
+from reconciler.model.codec import to_plain
+from reconciler.repository import Author, ReportRef, StatusBranch
+from reconciler.terminal import printable
+from signing import Signs, sign_commit
+
+# The steps stand in the report as well; a collector takes no commit of over 64 KiB.
+_MOST_WORDS = 16 * 1024
+
+
+class DirectDelivery:
+    """Made, signed and pushed in this process."""
+
+    def __init__(self, way: StatusBranch | ReportRef, signer: Signs) -> None:
+        self._way, self._signer = way, signer
+
+    def deliver(self, report: Report, now: float) -> None:
+        self._way.append(report.device, encode(report), _message(report), _author(report, now), self._sign)
+
+    def write_bundle(self, path: Path, report: Report, now: float) -> None:
+        """Write it into a bundle that somebody carries to a server. Raises GitError."""
+        self._way.carry(path, report.device, encode(report), _message(report), _author(report, now), self._sign)
+
+    def _sign(self, payload: bytes) -> bytes:
+        return sign_commit(payload, self._signer)
+
+
+def make_delivery(config: Config, identity: Identity) -> DirectDelivery:
+    """How reports leave the device, signed in this process."""
+    status = config.status
+    if status.transport == "ref":
+        return DirectDelivery(ReportRef(config.state / "report.git", status.remote, status.branch), identity)
+    # The branch is fetched into the store that is there, but for another server, which may have another format.
+    store = "repository.git" if status.remote == config.remote else "reports.git"
+    return DirectDelivery(StatusBranch(config.state / store, status.remote, status.branch), identity)
+
+
+def encode(report: Report) -> bytes:
+    """The report as it lies on the branch: readable JSON, sorted, never over the limit.
+
+    What says least goes first: old steps, then long messages, then the services of each app.
+    """
+    for smaller in _smaller(report):
+        text = json.dumps(to_plain(smaller), indent=2, sort_keys=True, ensure_ascii=True) + "\n"
+        if len(text) <= MAX_REPORT_BYTES:
+            break
+    return text.encode()
+
+
+def _smaller(report: Report) -> Iterator[Report]:
+    yield report
+    for count in (50, 10, 0):
+        report = replace(report, steps=report.steps[-count:] if count else (), is_shortened=True)
+        yield report
+    report = replace(report, apps=tuple(replace(app, message=app.message[:100]) for app in report.apps))
+    yield report
+    report = replace(report, apps=tuple(replace(app, services=()) for app in report.apps))
+    yield report
+    report = replace(report, apps=())
+    yield report
+    yield replace(report, conditions=tuple(replace(one, message=one.message[:100]) for one in report.conditions))
+
+
+def _author(report: Report, now: float) -> Author:
+    return Author(report.device, f"{report.device}@devices.invalid", int(now))
+
+
+def _message(report: Report) -> str:
+    """The subject says the phase, the revision and what is wrong; the body tells it, and what was done."""
+    wrong = [c for c in report.conditions if _is_bad(c.type, c.status)]
+    revision = Revision.parse(report.revisions.attempted or report.revisions.seen)
+    at = revision.short if revision else "no revision"
+    told = "".join(f", {c.type}={c.status} {c.reason}" for c in wrong)
+    body = [*(f"{c.type}={c.status} {c.reason}: {c.message}".rstrip(": ") for c in wrong), *report.steps]
+    lines = [f"{report.device}: {report.phase} at {at}{told}", *([""] if body else []), *body]
+    told = "\n".join(printable(line) for line in lines)
+    return told if len(told) <= _MOST_WORDS else f"{told[:_MOST_WORDS]}..."
+
+
+def _is_bad(kind: str, status: str) -> bool:
+    return status == ("True" if kind in ("Stalled", "Drifted") else "False")

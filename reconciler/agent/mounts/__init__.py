@@ -1,0 +1,1 @@
+"""What services find in their containers by files: configs, secrets, locks."""

@@ -1,0 +1,1 @@
+"""What Git says for this device: fetched, judged, rendered."""

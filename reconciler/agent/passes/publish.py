@@ -1,0 +1,65 @@
+"""Gets reports to the Git server: on change and as a heartbeat; while it is away, the newest waits."""
+
+import threading
+from typing import Protocol
+
+from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.remembered import Reported
+from reconciler.errors import ReconcilerError
+from reconciler.model import Report
+
+
+class Delivery(Protocol):
+    """How a report gets to a server, signed by the device."""
+
+    def deliver(self, report: Report, now: float) -> None:
+        """Push it, as of `now` in seconds since 1970. Raises ReconcilerError when it has to wait."""
+
+
+class Publisher:
+    """One device's way to be heard. Who found something out records it; who talks to Git sends it."""
+
+    def __init__(self, delivery: Delivery, journal: Journal, heartbeat: float) -> None:
+        self._delivery, self._journal, self._heartbeat = delivery, journal, heartbeat
+        # Both write the same file of the journal.
+        self._lock = threading.Lock()
+
+    @property
+    def previous(self) -> Reported | None:
+        with self._lock:
+            return self._journal.reported
+
+    def record(self, report: Report, now: float) -> ReconcilerError | None:
+        """Write it down to be sent, if there is news in it or a heartbeat is due; the error when that is not possible.
+
+        So a failed push or a power cut loses nothing.
+        """
+        with self._lock:
+            before = self._journal.reported
+            # A clock that was set back must not silence the device until it has caught up.
+            due = before is None or not before.is_sent or not 0 <= now - before.sent_at < self._heartbeat
+            if before is not None and not due and not report.differs_from(before.report):
+                return None
+            try:
+                sent_at = before.sent_at if before else 0.0
+                self._journal.write_reported(Reported(report, is_sent=False, sent_at=sent_at))
+            except ReconcilerError as error:
+                return error
+            return None
+
+    def send(self, now: float) -> ReconcilerError | None:
+        """Push what was recorded and not sent; the error when it has to wait."""
+        recorded = self.previous
+        if recorded is None or recorded.is_sent:
+            return None
+        report = recorded.report
+        try:
+            self._delivery.deliver(report, now)
+            with self._lock:
+                newest = self._journal.reported
+                # What was recorded meanwhile is yet to be sent, if there is news in it.
+                is_sent = newest is not None and newest.report.says_what(report)
+                self._journal.write_reported(Reported(newest.report if newest else report, is_sent, sent_at=now))
+        except ReconcilerError as error:
+            return error
+        return None

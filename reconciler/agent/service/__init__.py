@@ -1,0 +1,1 @@
+"""`reconciler run`: the loops, and their doors for others."""

@@ -1,0 +1,1 @@
+"""The agent's own settings, and the key of the device."""

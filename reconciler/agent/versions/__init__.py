@@ -1,0 +1,1 @@
+"""Versions of the reconciler itself, and how one follows another."""
