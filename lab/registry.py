@@ -41,7 +41,7 @@ class Registry:
         (self.folder / "registry.yml").write_text(json.dumps(self._settings(), indent=2))
         self._server.start()
         try:
-            wait_until(self._answers, 20, "the registry")
+            wait_until(self._answers, 60, "the registry")
         except BaseException:
             self._server.stop()
             raise

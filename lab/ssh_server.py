@@ -70,7 +70,7 @@ class SshServer:
         }
         (self.folder / "sshd_config").write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
         self._server.start()
-        wait_until(lambda: is_listening(self.port), 10, "sshd")
+        wait_until(lambda: is_listening(self.port), 60, "sshd")
 
     def stop(self) -> None:
         self._server.stop()

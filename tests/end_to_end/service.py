@@ -10,7 +10,7 @@ from story import Story
 from lab.device import ROOT
 from lab.waiting import wait_until
 
-PATIENCE = 30
+PATIENCE = 60
 
 
 @contextmanager

@@ -160,7 +160,7 @@ def test_systemd_hears_that_the_service_is_up_and_alive(running: Story, monkeypa
     monkeypatch.setenv("NOTIFY_SOCKET", str(path))
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
     with service(running):
-        wait_until(lambda: listen().count("WATCHDOG=1") >= 5, 20, "five signs of life")
+        wait_until(lambda: listen().count("WATCHDOG=1") >= 5, 60, "five signs of life")
     listen()
     ear.close()
     assert "READY=1" in heard and heard[-1] == "STOPPING=1"

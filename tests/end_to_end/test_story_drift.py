@@ -82,7 +82,7 @@ def test_a_limit_that_changes_in_git_changes_while_the_container_runs_on(running
 def test_a_container_that_was_paused_runs_on_and_is_given_time_to_be_well(running: Story) -> None:
     before = running.seen()
     running.container("web").pause()
-    wait_until(lambda: running.health("web") == "unhealthy", 15, "the Engine to miss its checks")
+    wait_until(lambda: running.health("web") == "unhealthy", 60, "the Engine to miss its checks")
     done = running.once()
     assert done.returncode == 0, done.stderr
     assert running.seen() == before

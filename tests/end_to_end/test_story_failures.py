@@ -86,7 +86,7 @@ def test_a_mended_version_takes_the_place_of_one_that_is_started_again_and_again
     story.push("A bad start")
     story.once()
     # The Engine waits longer before each new start; from the fifth on, for more than three seconds.
-    wait_until(lambda: _restarting(story) >= 5, 30, "the Engine to wait with the next start")
+    wait_until(lambda: _restarting(story) >= 5, 60, "the Engine to wait with the next start")
     mend(story)
 
 
@@ -110,7 +110,7 @@ def test_an_app_that_gets_unwell_later_is_told(story: Story) -> None:
     story.converge()
     before = story.seen()
     story.container("web").exec_run(["touch", "/tmp/unwell"])
-    wait_until(lambda: story.health("web") == "unhealthy", 15, "the container to get unwell")
+    wait_until(lambda: story.health("web") == "unhealthy", 60, "the container to get unwell")
     story.once()
     told = story.report()
     assert (told.phase, told.app("web")["phase"]) == ("Degraded", "Degraded")

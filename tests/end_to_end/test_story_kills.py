@@ -85,5 +85,5 @@ def killed_before(story: Story, number: int) -> None:
 def settled(story: Story, app: str) -> None:
     """One healthy container with its own name, nothing left over, and nothing left to do."""
     assert [name for name in story.seen() if name.startswith(story.app_name(app))] == [story.container_name(app)]
-    wait_until(lambda: story.health(app) == "healthy", 15, f"{app} to be healthy")
+    wait_until(lambda: story.health(app) == "healthy", 60, f"{app} to be healthy")
     assert story.once().stdout == "nothing to do\n"

@@ -60,7 +60,7 @@ def test_following_goes_on_until_the_container_ends(story: Story) -> None:
     command = story.device.command("logs", "-f", "-n", "1")
     path = story.folder / "followed"
     with path.open("wb") as out, subprocess.Popen(command, cwd=ROOT, stdout=out, stdin=subprocess.DEVNULL) as process:
-        wait_until(lambda: path.read_text().count("again") >= 3, 30, "three lines more")
+        wait_until(lambda: path.read_text().count("again") >= 3, 60, "three lines more")
         story.container("web").stop(timeout=1)
         assert process.wait(30) == 0
 

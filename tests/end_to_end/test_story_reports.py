@@ -62,7 +62,7 @@ def test_a_heartbeat_says_that_the_device_lives(story: Story) -> None:
     story.push("Nothing to run")
     story.converge()
     first = story.report()
-    wait_until(lambda: bool(story.converge()) and len(story.history()) > 1, 20, "the heartbeat")
+    wait_until(lambda: bool(story.converge()) and len(story.history()) > 1, 60, "the heartbeat")
     told = story.report()
     assert told.data["time"] > first.data["time"]
     assert told.condition("Trusted") == first.condition("Trusted"), "its time moves only when it changes"

@@ -87,8 +87,8 @@ def test_the_example_s_services_work_together(
         {"REFRESH_SECONDS": "0.2", "TITLE": "Press <shop>", "LINE": "3"}, read_only=True,
     )  # fmt: skip
     running = (collector, detector, board)
-    wait_until(lambda: all(health(one) == "healthy" for one in running), 30, "healthy services")
-    wait_until(lambda: "section class=defect><b>press-3" in get(board, "/"), 20, "a defect on the board")
+    wait_until(lambda: all(health(one) == "healthy" for one in running), 60, "healthy services")
+    wait_until(lambda: "section class=defect><b>press-3" in get(board, "/"), 60, "a defect on the board")
     metrics = get(collector, "/cgi-bin/metrics")
     assert 'plant_mean{source="press-3",metric="defect"} 1\n' in metrics
     assert 'plant_count{source="host",metric="load1"}' in metrics
@@ -101,18 +101,18 @@ def test_the_detector_survives_its_neighbours_and_says_when_it_is_blind(
 ) -> None:
     camera = start(client, plant, pinned, "camera", {"FRAME_SECONDS": "0.2"})
     detector = start(client, plant, pinned, "detector", {"INFER_SECONDS": "0.2", "FRESH_SECONDS": "3"})
-    wait_until(lambda: health(detector) == "healthy", 20, "a detector without a collector")
+    wait_until(lambda: health(detector) == "healthy", 60, "a detector without a collector")
     camera.stop()
-    wait_until(lambda: health(detector) == "unhealthy", 20, "a detector without frames")
+    wait_until(lambda: health(detector) == "unhealthy", 60, "a detector without frames")
     camera.start()
-    wait_until(lambda: health(detector) == "healthy", 20, "a detector that sees again")
+    wait_until(lambda: health(detector) == "healthy", 60, "a detector that sees again")
 
 
 def test_the_collector_refuses_what_it_cannot_keep(
     client: docker.DockerClient, plant: Network, pinned: dict[str, str]
 ) -> None:
     collector = start(client, plant, pinned, "collector", {"SAMPLE_SECONDS": "0", "MAX_BYTES": "200"})
-    wait_until(lambda: health(collector) == "healthy", 20, "the collector")
+    wait_until(lambda: health(collector) == "healthy", 60, "the collector")
     for words in ("source=../x&metric=m&value=1", "source=a&metric=m%22&value=1", "source=a&metric=m&value=one", ""):
         assert "400" in get(collector, f"/cgi-bin/ingest?{words}")
     for value in range(20):

@@ -125,7 +125,7 @@ def test_the_server_as_a_program_ends_on_sigterm(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lab.git_server", str(tmp_path), "--port", str(port), "--create", "fleet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
         try:
-            wait_until(lambda: is_listening(port), 10, "the Git server")
+            wait_until(lambda: is_listening(port), 60, "the Git server")
             assert (tmp_path / "fleet.git" / "HEAD").read_text() == "ref: refs/heads/main\n"
         finally:
             program.send_signal(signal.SIGTERM)
@@ -136,7 +136,7 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     server = Server(["sh", "-c", "echo no disk >&2; exit 1"], tmp_path / "log")
     server.start()
     with pytest.raises(StartError, match="no disk"):
-        wait_until(_checked(server), 10, "the server")
+        wait_until(_checked(server), 60, "the server")
     with pytest.raises(TimedOutError, match=r"never: not within 0\.1 s"):
         wait_until(lambda: False, 0.1, "never", pause=0.01)
 

@@ -140,7 +140,8 @@ class Service:
             if self._config.metrics:
                 doors.callback(serve_metrics(self._metrics, self._config.metrics))
             doors.callback(serve_control(self._config.state, self._loops.sync))
-            doors.callback(watch_files(watched_files(self._settings.path, self._config), self._loops.nudge))
+            watched = watched_files(self._settings.path, self._config)
+            doors.callback(watch_files(watched, lambda _: self._loops.nudge()))
             yield
 
     def _ask(self) -> None:

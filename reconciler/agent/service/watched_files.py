@@ -49,8 +49,8 @@ def watched_files(settings: Path, config: Config) -> frozenset[Path]:
     return frozenset(path.absolute() for path in named)
 
 
-def watch_files(paths: Iterable[Path], ring: Callable[[], None]) -> Callable[[], None]:
-    """Ring whenever one of them changes, comes or goes, until what is returned is called."""
+def watch_files(paths: Iterable[Path], ring: Callable[[str], None]) -> Callable[[], None]:
+    """Ring with its path whenever one of them changes, comes or goes, until what is returned is called."""
     paths = frozenset(paths)
     observer = Observer(timeout=_TIMEOUT_SECONDS)
     handler = _Ringing(paths, ring)
@@ -66,12 +66,12 @@ def watch_files(paths: Iterable[Path], ring: Callable[[], None]) -> Callable[[],
 
 
 class _Ringing(FileSystemEventHandler):
-    def __init__(self, paths: frozenset[Path], ring: Callable[[], None]) -> None:
+    def __init__(self, paths: frozenset[Path], ring: Callable[[str], None]) -> None:
         self._paths, self._ring = {str(path) for path in paths}, ring
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if {str(event.src_path), str(event.dest_path)} & self._paths:
-            self._ring()
+        for path in {str(event.src_path), str(event.dest_path)} & self._paths:
+            self._ring(path)
 
 
 def _files_of(remote: Remote) -> Iterator[Path]:
