@@ -185,12 +185,18 @@ def test_an_errand_is_not_taken_from_where_somebody_stands(
 
 
 def test_one_that_was_started_ahead_answers_what_is_asked_later(errands: Errands, tmp_path: Path) -> None:
-    errands.prepare()
-    errands.prepare()
-    errands.home = other_code(tmp_path, "print('{}')")
-    assert errands.obtain().obtained.trusted is not None
-    with pytest.raises(ErrandFailed, match="answers nothing"):
-        errands.obtain()
+    with errands.prepared():
+        errands.home = other_code(tmp_path, "print('{}')")
+        assert errands.obtain().obtained.trusted is not None
+        with pytest.raises(ErrandFailed, match="answers nothing"):
+            errands.obtain()
+
+
+def test_one_that_was_started_ahead_and_not_asked_does_not_stay(errands: Errands) -> None:
+    with errands.prepared():
+        process = errands._ready
+    assert process is not None
+    assert process.returncode == 75
 
 
 def test_one_that_was_started_ahead_ends_with_who_started_it() -> None:

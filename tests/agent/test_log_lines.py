@@ -21,18 +21,24 @@ def line(message: str, *args: object, level: int = logging.INFO, exc_info: objec
 
 
 @pytest.mark.parametrize(
-    ("message", "event", "rest"),
+    ("words", "arguments", "event", "rest"),
     [
-        ("pass     Healthy, 0 steps, at main@sha1:1", "pass", "Healthy, 0 steps, at main@sha1:1"),
-        ("version  0.2.0-a is to prove itself", "version", "0.2.0-a is to prove itself"),
-        ("failed   web/serve: no", "failed", "web/serve: no"),
-        ("https://git.example: cannot fetch", "", "https://git.example: cannot fetch"),
-        ("two\nlines", "", "two\nlines"),
-        ("", "", ""),
+        ("pass     %s, %d steps, at %s", ("Healthy", 0, "main@sha1:1"), "pass", "Healthy, 0 steps, at main@sha1:1"),
+        ("version  %s is to prove itself", ("0.2.0-a",), "version", "0.2.0-a is to prove itself"),
+        ("pulling  %s", ("web:1",), "pulling", "web:1"),
+        ("%s", ("pass     no, somebody else says so",), "", "pass     no, somebody else says so"),
+        ("%s", ("https://git.example: cannot fetch",), "", "https://git.example: cannot fetch"),
+        ("%s", ("the name web is taken",), "", "the name web is taken"),
+        ("the next key of this device: %s", ("x",), "", "the next key of this device: x"),
+        ("a defect of the reconciler", (), "", "a defect of the reconciler"),
+        ("%s", ("two\nlines",), "", "two\nlines"),
+        ("%s", ("",), "", ""),
     ],
 )
-def test_the_first_word_of_what_happened_is_the_event(message: str, event: str, rest: str) -> None:
-    told = line("%s", message)
+def test_the_first_word_of_what_happened_is_the_event(
+    words: str, arguments: tuple[object, ...], event: str, rest: str
+) -> None:
+    told = line(words, *arguments)
     assert told == {"time": "2026-05-28T20:26:40.250Z", "level": "info", "event": event, "message": rest}
 
 

@@ -1,13 +1,15 @@
 """When an agent that sits idle sends an errand, and when what it knows is still true. Real Git, a clock by hand."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from soak_rig import Rig
 
+from reconciler.admission import Admission
 from reconciler.agent.errands.polling import LOOK_AGAIN_SECONDS, TROUBLE_MOST_SECONDS, PolledOrders
 from reconciler.agent.orders.known import Known
 from reconciler.agent.settings.trust_settings import REPOSITORY
@@ -19,15 +21,17 @@ class Errands:
     """Done at once, in this process; each is counted, and the next one may fail."""
 
     def __init__(self, rig: Rig) -> None:
-        self.rig, self.sent, self.prepared = rig, 0, 0
+        self.rig, self.sent, self.prepares = rig, 0, 0
         self.meanwhile: Callable[[], object] = lambda: None
         self.fails: ReconcilerError | None = None
 
     def recall(self) -> Known | None:
         return self._done(self.rig.reconciler._orders.recall)
 
-    def prepare(self) -> None:
-        self.prepared += 1
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        self.prepares += 1
+        yield
 
     def obtain(self, *, is_fetched: bool = False) -> Known:
         return self._done(self.rig.reconciler._orders.obtain)
@@ -44,19 +48,33 @@ class Errands:
 class Desk:
     """A device that polls, and its clock."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, mirrors: tuple[Remote, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        mirrors: tuple[Remote, ...] = (),
+        allow: frozenset[str] = frozenset(),
+    ) -> None:
         self.rig, self.now = Rig(folder, monkeypatch, seed=1), 0.0
         self.errands = Errands(self.rig)
-        config = replace(self.rig.reconciler._config, mirrors=mirrors)
-        mirror = Mirror(folder / "state" / "repository.git", config.remote, "main", others=mirrors)
-        self.orders = PolledOrders(config, self.errands, mirror, lambda: self.now)
+        self.config = replace(self.rig.reconciler._config, mirrors=mirrors, allow=allow)
+        self.orders = self.boot()
         self.server = self.rig.git.git.git_dir
+
+    def boot(self) -> PolledOrders:
+        remote, mirrors = self.config.remote, self.config.mirrors
+        mirror = Mirror(self.rig.folder / "state" / "repository.git", remote, "main", others=mirrors)
+        return PolledOrders(self.config, self.errands, mirror, lambda: self.now)
 
     def polls(self, seconds: float = 60.0) -> tuple[Known, int]:
         """What is known by the poll so much later, and how many errands it took."""
         before = self.errands.sent
         self.now += seconds
         return self.orders.obtain(), self.errands.sent - before
+
+
+def reasons(known: Known) -> dict[str, str]:
+    return {fact.type: fact.reason for fact in known.obtained.facts}
 
 
 @pytest.fixture
@@ -91,7 +109,7 @@ def test_each_file_by_which_is_judged_counts(name: str, tmp_path: Path, monkeypa
     )
     desk.orders._config = replace(desk.orders._config, trust=trust, identity=tmp_path / "identity")
     assert [desk.polls()[1] for _ in range(2)] == [1, 0]
-    assert desk.errands.prepared == 1
+    assert desk.errands.prepares == 1
     (tmp_path / name).write_text("x")
     assert [desk.polls()[1] for _ in range(2)] == [1, 0]
     (tmp_path / name).chmod(0o666)
@@ -177,6 +195,69 @@ def test_a_fetch_that_fails_otherwise_is_judged_ever_later(tmp_path: Path, monke
     desk = Desk(tmp_path, monkeypatch)
     desk.rig.git.git.run("update-ref", "-d", "refs/heads/main")
     assert 3 <= sum(desk.polls(61)[1] for _ in range(20)) <= 7
+
+
+def test_a_fetch_that_begins_to_fail_is_told_at_once(desk: Desk) -> None:
+    """What was found well says nothing of a branch that is gone; and then not at each poll."""
+    desk.polls()
+    tip = desk.rig.git.main
+    desk.rig.git.git.run("update-ref", "-d", "refs/heads/main")
+    known, sent = desk.polls()
+    assert (sent, reasons(known)) == (1, {"Trusted": "Kept", "Fresh": "UnknownRevision"})
+    assert not known.is_from_git
+    assert [desk.polls(61)[1] for _ in range(3)] == [1, 0, 1]
+    desk.rig.git.git.run("update-ref", "refs/heads/main", tip)
+    known, sent = desk.polls(1)
+    assert (sent, reasons(known)) == (1, {"Trusted": "Verified", "Fresh": "Fetched"})
+
+
+def test_a_start_without_a_server_takes_no_errand_to_it(desk: Desk) -> None:
+    desk.polls()
+    desk.server.rename(desk.server.with_name("away"))
+    desk.orders = desk.boot()
+    before = desk.orders.recall()
+    assert before is not None
+    known, sent = desk.polls(1)
+    assert (sent, known.rendered) == (0, before.rendered)
+    assert reasons(known) == {"Trusted": "Kept", "Fresh": "RemoteUnavailable"}
+
+
+def test_an_agent_that_could_not_recall_tries_again_while_the_server_is_away(desk: Desk) -> None:
+    desk.polls()
+    desk.server.rename(desk.server.with_name("away"))
+    desk.orders = desk.boot()
+    desk.errands.fails = ErrandFailed("out of memory")
+    known = desk.orders.recall()
+    assert known is not None
+    assert reasons(known) == {"Trusted": "ErrandFailed", "Fresh": "NotAsked"}
+    assert (known.rendered.desired, known.admission) == (None, Admission(desk.config.allow))
+    assert reasons(desk.polls()[0])["Fresh"] == "RemoteUnavailable"
+    desk.errands.fails = None
+    known, sent = desk.polls()
+    assert (sent, known.rendered.desired is None) == (1, False)
+
+
+def test_without_a_word_of_what_was_trusted_what_ran_well_is_healed(desk: Desk) -> None:
+    """At a start, before Git was asked: its server may be away for long."""
+    desk.rig.reconciler.reconcile()
+    (desk.rig.folder / "state" / "trusted.json").write_text("{")
+    for box in list(desk.rig.engine.boxes.values()):
+        desk.rig.engine.kill(box.id)
+    known = desk.boot().recall()
+    assert known is not None
+    result = desk.rig.reconciler.converge(known, is_full=True)
+    assert reasons(known) == {"Trusted": "TRUST_STATE", "Fresh": "NotAsked"}
+    assert all(box.is_up for box in desk.rig.engine.boxes.values())
+    assert result.steps
+
+
+def test_an_errand_that_fails_at_first_takes_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the device allows is in its settings: good states that need it are not forgotten."""
+    desk = Desk(tmp_path, monkeypatch, allow=frozenset({"privileged"}))
+    desk.errands.fails = ErrandFailed("out of memory")
+    known, _ = desk.polls()
+    assert known.admission == Admission(frozenset({"privileged"}))
+    assert reasons(known) == {"Trusted": "ErrandFailed", "Fresh": "NotAsked"}
 
 
 def test_with_mirrors_an_errand_finds_one_that_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,12 @@
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
-from reconciler.admission import Admission
 from reconciler.agent.errands.sender import FOR_PEOPLE
 from reconciler.agent.orders.fetching import fetch_orders
-from reconciler.agent.orders.known import Known, OrdersByErrand, Rendered, kept
+from reconciler.agent.orders.known import Known, OrdersByErrand, kept, unasked
 from reconciler.agent.settings.config import Config
 from reconciler.agent.settings.key_files import next_key
 from reconciler.errors import ReconcilerError, RemoteUnavailable
@@ -43,6 +42,11 @@ class Asked:
     basis: Basis | None = None
     error: ReconcilerError | None = None
 
+    @property
+    def ground(self) -> Basis | str | None:
+        """The same, where the same is found again; nothing, where that says nothing."""
+        return self.basis if self.error is None else f"{type(self.error).__name__}: {self.error}"
+
 
 class PolledOrders:
     """Orders by errands. Of one thread, but `insist`."""
@@ -52,7 +56,8 @@ class PolledOrders:
     ) -> None:
         self._config, self._errands, self._mirror, self._clock = config, errands, mirror, clock
         self._known: Known | None = None
-        self._basis: Basis | None = None
+        # What the newest answer went by.
+        self._ground: Basis | str | None = None
         self._due, self._troubles, self._insists = 0.0, 0, True
 
     def insist(self) -> None:
@@ -67,6 +72,7 @@ class PolledOrders:
             if error.exit_code in FOR_PEOPLE:
                 raise
             log.error("%s", error)
+            return self._known or unasked(error, self._config.allow)
         return self._known
 
     def obtain(self, *, is_fetched: bool = False) -> Known:
@@ -74,22 +80,18 @@ class PolledOrders:
         # In this order: who asks from now on is not forgotten.
         if insists := self._insists:
             self._insists = False
-            # It goes in any case, and gets ready while the server is asked.
-            with suppress(ReconcilerError):
-                self._errands.prepare()
-        asked = self._asked()
-        holds = self._known is not None and not insists and self._clock() < self._due
-        return (self._still(asked) if holds else None) or self._sent(asked.basis)
+        # An errand goes in any case then, and gets ready while the server is asked.
+        with self._errands.prepared() if insists else nullcontext():
+            asked = self._asked()
+            if isinstance(asked.error, RemoteUnavailable) and not self._config.mirrors:
+                return self._away(asked.error)
+            holds = not insists and self._clock() < self._due and asked.ground == self._ground is not None
+            return self._known if holds and self._known is not None else self._sent(asked)
 
-    def _still(self, asked: Asked) -> Known | None:
-        """What was known, where it still holds."""
-        if self._known is None:
-            return None
-        if isinstance(asked.error, RemoteUnavailable):
-            # What was known is known again when the server is back, if it is where it was. A mirror may know more.
-            return None if self._config.mirrors else _cut_off(self._known, asked.error)
-        # What an errand said of an error that is not the network's, it would say again.
-        return self._known if asked.error is not None or asked.basis == self._basis is not None else None
+    def _away(self, error: RemoteUnavailable) -> Known:
+        """What was known is known again when the server is back, if it is where it was. No errand would reach it."""
+        known = self._known or self.recall()
+        return _cut_off(known, error) if known is not None else unasked(error, self._config.allow)
 
     def _asked(self) -> Asked:
         try:
@@ -99,17 +101,17 @@ class PolledOrders:
         # Of what a stand-in has, only an errand says whether it is newer.
         return Asked(None if self._mirror.stand_in else Basis(tips, judging(self._config)))
 
-    def _sent(self, basis: Basis | None) -> Known:
+    def _sent(self, asked: Asked) -> Known:
         before = self._known
         try:
-            known = self._errands.obtain(is_fetched=basis is not None)
+            known = self._errands.obtain(is_fetched=asked.basis is not None)
         except ReconcilerError as error:
-            trusted = before.obtained.trusted if before else None
-            rendered, admission = (before.rendered, before.admission) if before else (Rendered(None), Admission())
-            self._basis = None
-            return Known(kept(trusted, error), rendered, admission)
+            self._ground = None
+            if before is None:
+                return unasked(error, self._config.allow)
+            return Known(kept(before.obtained.trusted, error), before.rendered, before.admission)
         # One that found nobody there says nothing of where the server is.
-        self._known, self._basis = known, None if known.obtained.is_cut_off else basis
+        self._known, self._ground = known, None if known.obtained.is_cut_off else asked.ground
         self._due = self._clock() + self._patience(known, before)
         return known
 

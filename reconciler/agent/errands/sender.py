@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,9 +36,17 @@ class Errands:
     # Started ahead, to `obtain`: of the one thread that does.
     _ready: "subprocess.Popen[bytes] | None" = field(default=None, init=False, compare=False)
 
-    def prepare(self) -> None:
-        """Somebody will `obtain` in a moment: its Python starts and loads now. Raises ErrandFailed."""
-        self._ready = self._ready or self._started("obtain")
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Who `obtain`s in here finds its Python started, and loaded while something else was waited for."""
+        with suppress(ErrandFailed):  # who obtains hears of it
+            self._ready = self._started("obtain")
+        try:
+            yield
+        finally:
+            ready, self._ready = self._ready, None
+            if ready is not None:
+                ready.communicate()
 
     def recall(self) -> Known | None:
         """What was trusted before; nothing yet, if so. Raises ReconcilerError."""

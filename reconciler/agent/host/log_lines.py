@@ -13,8 +13,9 @@ VARIABLE = "RECONCILER_LOG"
 _TEXT = "%(asctime)s %(levelname)-7s %(message)s"
 # Of syslog(3).
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
-# As in `pass     Healthy, 0 steps, ...`.
-_EVENT = re.compile(r"([a-z]+) +(?=\S)")
+# As in `pass     %s, %d steps`: of the words that are ours, never of what is put into them.
+_EVENT = re.compile(r"([a-z]{1,7}) {2,}(?=\S)")
+_WIDTH = 9
 
 
 def log_to_stderr(level: int, environ: Mapping[str, str] = os.environ) -> None:
@@ -53,12 +54,13 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
-        padded = _EVENT.match(message) if len(message) > 9 and message[8] == " " else None
+        event = _EVENT.match(str(record.msg))
+        padded = event if event and event.end() == _WIDTH else None
         told = {
             "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "event": padded[1] if padded else "",
-            "message": message[padded.end() :] if padded else message,
+            "message": message[_WIDTH:] if padded else message,
         }
         if record.exc_info:
             told["traceback"] = self.formatException(record.exc_info)

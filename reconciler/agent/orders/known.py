@@ -1,11 +1,12 @@
 """What Git said last, as values: what to obey, what it means for this device, and what apps may have of it. Pure."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.admission import Admission
 from reconciler.agent.state.remembered import Trusted
-from reconciler.errors import ErrandFailed, Problem, ReconcilerError, RemoteUnavailable
+from reconciler.errors import ErrandFailed, Problem, ReconcilerError, RemoteUnavailable, StateLost
 from reconciler.model import DesiredState, Fact, Revision
 
 
@@ -80,14 +81,32 @@ class Orders(Protocol):
 class OrdersByErrand(Orders, Protocol):
     """By processes that take a moment to start."""
 
-    def prepare(self) -> None:
-        """Somebody will `obtain` in a moment. Raises ReconcilerError."""
+    def prepared(self) -> AbstractContextManager[None]:
+        """Whoever will `obtain` in a moment does that in here."""
 
 
 def kept(trusted: Trusted | None, error: ReconcilerError) -> Obtained:
     """What a device obeys while it cannot ask."""
     still = Fact("Trusted", trusted is not None, "Kept" if trusted else "NothingTrusted", told_of(trusted))
     return Obtained("", trusted, (still, Fact("Fresh", False, type(error).__name__, str(error))), (error,))
+
+
+def lost(error: StateLost) -> Obtained:
+    """Without what was trusted, an older word would be believed again: nothing is obeyed before somebody mends it."""
+    fact = Fact("Trusted", False, "TRUST_STATE", str(error))
+    return Obtained("", None, (fact, Fact("Fresh", None, "NotAsked", "")), (error,))
+
+
+def unasked(error: ReconcilerError, allowed: frozenset[str]) -> Known:
+    """Nobody could look up what is obeyed. What ran well before, on a device that allows this, goes on."""
+    if isinstance(error, RemoteUnavailable):
+        obtained = kept(None, error)
+    elif isinstance(error, StateLost):
+        obtained = lost(error)
+    else:
+        fact = Fact("Trusted", None, type(error).__name__, str(error))
+        obtained = Obtained("", None, (fact, Fact("Fresh", None, "NotAsked", "")), (error,))
+    return Known(obtained, Rendered(None), Admission(allowed))
 
 
 def told_of(trusted: Trusted | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import reconciler
 from reconciler.admission import Admission
 from reconciler.agent.orders.image_signatures import ImageSignatures
-from reconciler.agent.orders.known import Known, Obtained, Rendered
+from reconciler.agent.orders.known import Known, Obtained, Rendered, unasked
 from reconciler.agent.orders.source import Source
 from reconciler.agent.settings.config import Config
 from reconciler.agent.settings.identity import Identity
@@ -55,8 +55,9 @@ class DirectOrders:
             trusted = self._journal.trusted
             facts = (Fact("Trusted", True, "Kept", "not asked yet"), Fact("Fresh", None, "NotAsked", ""))
             return self._known(Obtained("", trusted, facts), asks=False) if trusted is not None else None
-        except StateError:
-            return None
+        except StateError as error:
+            # What ran well before stands elsewhere, and may go on.
+            return unasked(error, self._config.allow)
 
     def look(self, *, fetch: bool) -> Known:
         """As `obtain`, for a preview: nothing is remembered. Raises what there is to say when nothing is trusted."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.admission import Admission, ImageRule, ImageRules
-from reconciler.agent.orders.known import Obtained, kept
+from reconciler.agent.orders.known import Obtained, kept, lost
 from reconciler.agent.settings.config import Config
 from reconciler.agent.settings.trust_settings import RELEASE, REPOSITORY, TrustSettings
 from reconciler.agent.state.journal import Journal
@@ -38,7 +38,7 @@ class Source:
         try:
             trusted = self._journal.trusted
         except StateLost as error:
-            return _lost(error)
+            return lost(error)
         try:
             if bundle is not None:
                 self.take(bundle)
@@ -49,7 +49,7 @@ class Source:
                 self._journal.write_trusted(obtained.trusted)
                 self._mirror.pin(obtained.trusted.commit)
         except StateLost as error:
-            return _lost(error)
+            return lost(error)
         except (GitError, ConfigError, PermissionDenied, StateError) as error:
             # What cannot be remembered, such as on a full disk, is not obeyed.
             return kept(trusted, error)
@@ -155,9 +155,3 @@ def check_not_revoked(trusted: Trusted, revoked: Container[str]) -> None:
         told = f"the key {trusted.fingerprint} of {trusted.principal}, who signed what is obeyed, is allowed no longer"
         advice = "sign a new commit on top with a key that is"
         raise Untrusted("TRUST_LOST", told, commit=trusted.commit, advice=advice)
-
-
-def _lost(error: StateLost) -> Obtained:
-    """Without what was trusted, an older word would be believed again: nothing is obeyed before somebody mends it."""
-    fact = Fact("Trusted", False, "TRUST_STATE", str(error))
-    return Obtained("", None, (fact, Fact("Fresh", None, "NotAsked", "")), (error,))
