@@ -3,17 +3,16 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
 from reconciler.model import Revision
 from reconciler.model.tree import Tree, is_needed_by
 from reconciler.repository.bundle import check_header, fetch_bundle
-from reconciler.repository.busy import TRACE, busy_seconds
+from reconciler.repository.busy import traced, unavailable
 from reconciler.repository.git import Git, complaint, init_bare, set_aside, sweep
 from reconciler.repository.objects import read_tree, resolve
-from reconciler.repository.remote import Remote, check_branch, is_ssh
+from reconciler.repository.remote import Remote, check_branch
 from reconciler.repository.store import FETCHED_TAGS, Store
 
 # A fleet of 10,000 devices has some megabytes. A server that sends more than this would fill the disk.
@@ -21,6 +20,7 @@ MAX_FETCH = 512 * 1024 * 1024
 _MISSING = re.compile(r"couldn't find remote ref refs/heads/([^ ]+)")
 # What git says when it may not write more, or hold more.
 _OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ", b"ut of memory")
+_AGAIN = "it is tried again at the next pass"
 _OTHER_FORMAT = "mismatched algorithms"
 # What git says of a store that cannot be read any more. A server can say the same, so the store is asked as well.
 _DAMAGED = (
@@ -179,14 +179,14 @@ class Mirror(Store):
 
 def fetching(git_dir: Path, remote: Remote, most: int = MAX_FETCH) -> Git:
     """git for what comes from the server: so many bytes at once, and no more."""
-    return Git(git_dir, remote.options(), most, {} if is_ssh(remote.url) else TRACE)
+    return Git(git_dir, remote.options(), most, traced(remote))
 
 
 def fetch_tags(git: Git, remote: Remote, prefix: str, under: str, *, prune: bool = True) -> None:
     """Fetch tags by a prefix into refs under this folder; `prune` removes those that are gone. Raises as `fetch`."""
     err = _fetched(git, remote, [f"+refs/tags/{prefix}*:{under}/{prefix}*"], *(["--prune"] if prune else []))
     if err:
-        raise _unavailable(err, remote)
+        raise unavailable("cannot fetch", err, remote, _AGAIN)
 
 
 def fetch(git: Git, remote: Remote, wanted: Mapping[str, str]) -> None:
@@ -199,14 +199,7 @@ def fetch(git: Git, remote: Remote, wanted: Mapping[str, str]) -> None:
         told = f"no branch `{missing[1]}`"
         raise UnknownRevision(told, where=remote.url, advice="push it, or set `branch` to one that is")
     if err:
-        raise _unavailable(err, remote)
-
-
-def _unavailable(err: bytes, remote: Remote) -> RemoteUnavailable:
-    """By what git complained of, and what it told of the server's answer."""
-    seconds = busy_seconds(err, datetime.now(UTC))
-    advice = f"it asks for {seconds:g} s of rest" if seconds else "it is tried again at the next pass"
-    return RemoteUnavailable(f"cannot fetch: {complaint(err)}", where=remote.url, advice=advice, retry_seconds=seconds)
+        raise unavailable("cannot fetch", err, remote, _AGAIN)
 
 
 def _ref(branch: str) -> str:

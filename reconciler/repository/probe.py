@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
-from reconciler.repository.busy import TRACE
+from reconciler.repository.busy import traced
 from reconciler.repository.git import Git, complaint, init_bare
-from reconciler.repository.remote import Remote, is_ssh
+from reconciler.repository.remote import Remote
 
 # Somebody waits for the answer.
 PATIENCE_SECONDS = 30.0
@@ -39,7 +39,7 @@ def newest(remote: Remote, ref: str) -> Answered:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "probe.git"
         init_bare(folder)
-        git = Git(folder, remote.options(), variables={} if is_ssh(remote.url) else TRACE)
+        git = Git(folder, remote.options(), variables=traced(remote))
         code, out, err = git.attempt("ls-remote", "--end-of-options", remote.url, ref, timeout=PATIENCE_SECONDS)
     if code != 0:
         raise RemoteUnavailable(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reconciler.errors import PushRejected, RemoteUnavailable, UnknownRevision
 from reconciler.repository.bundle import create_bundle
+from reconciler.repository.busy import traced, unavailable
 from reconciler.repository.commits import Author, Sign, commit_files
 from reconciler.repository.found_reports import report_path
 from reconciler.repository.git import Git, complaint, init_bare, went_elsewhere
@@ -123,7 +124,7 @@ def _bundle(git_dir: Path, bundle: Path, branch: str, commit: str) -> None:
 
 
 def _push(git_dir: Path, remote: Remote, commit: str, ref: str, *, force: bool = False) -> None:
-    git = Git(git_dir, remote.options())
+    git = Git(git_dir, remote.options(), variables=traced(remote))
     refspec = f"{'+' if force else ''}{commit}:{ref}"
     flags = ("--porcelain", "--no-progress", "--no-verify", "--end-of-options")
     code, out, err = git.attempt("push", *flags, remote.url, refspec)
@@ -135,5 +136,6 @@ def _push(git_dir: Path, remote: Remote, commit: str, ref: str, *, force: bool =
     # Whoever replaces a ref of his own lost no race: something else stands in the way.
     if not force and any(word in out + err for word in _LOST_RACE):
         raise PushRejected("somebody else pushed first", where=remote.url)
-    kind = _OtherFormat if any(word in err for word in _OTHER_FORMAT) else RemoteUnavailable
-    raise kind(f"cannot push: {complaint(out + err)}", where=remote.url, advice="it is kept, and tried again")
+    if any(word in err for word in _OTHER_FORMAT):
+        raise _OtherFormat(f"cannot push: {complaint(out + err)}", where=remote.url)
+    raise unavailable("cannot push", out + err, remote, "it is kept, and tried again")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import GitError, RemoteUnavailable
-from reconciler.repository import Mirror, Remote, git
+from reconciler.repository import Author, Mirror, Remote, ReportRef, git
 from reconciler.repository.busy import busy_seconds
 
 _KIND = b"application/x-git-upload-pack-advertisement"
@@ -100,6 +100,16 @@ def test_a_server_that_asks_for_rest_is_understood(case: str, tmp_path: Path) ->
     assert refused.value.retry_seconds == seconds
     assert "The requested URL returned error" in refused.value.what, "and nothing of what git tells besides"
     assert "Recv header" not in str(refused.value)
+
+
+def test_a_server_of_reports_that_asks_for_rest_is_understood(tmp_path: Path) -> None:
+    def busy(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n")
+
+    way = ReportRef(tmp_path / "store", Remote.parse(served(busy)), "status")
+    with pytest.raises(RemoteUnavailable, match=r"cannot push: .*429; it asks for 120 s of rest") as refused:
+        way.append("press", b"{}", "A report", Author("press", "press@devices.invalid", 1_780_000_000), lambda _: b"")
+    assert refused.value.retry_seconds == 120
 
 
 def test_a_date_to_come_is_so_many_seconds() -> None:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reconciler.agent.engine.pulls import Pulls
 from reconciler.agent.errands.polling import PolledOrders
@@ -13,7 +13,7 @@ from reconciler.agent.passes.reconcile import Reconciler, Result
 from reconciler.agent.service.loop import Bell
 from reconciler.agent.service.metrics import Metrics
 from reconciler.agent.service.turns import Turns
-from reconciler.errors import ErrandFailed
+from reconciler.errors import ErrandFailed, RemoteUnavailable
 
 log = logging.getLogger("reconciler")
 
@@ -30,16 +30,18 @@ class TwoLoops:
         git_bell: Bell,
         systemd: Systemd,
         metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reconciler, self._pulls, self._bell, self._git_bell = reconciler, pulls, bell, git_bell
         self._orders = orders
-        self._systemd, self._metrics = systemd, metrics
+        self._systemd, self._metrics, self._clock = systemd, metrics, clock
         # At boot, what was trusted before: with no network, it must do.
         self._known = reconciler.recall()
         self._was_cut_off = False
         # So often one after the other, an errand came to nothing.
         self.failed_errands = 0
-        self._rests_until = 0.0
+        # The server of the fleet, and that of reports, want to be left alone for so long.
+        self._rests_until, self._no_reports_until = 0.0, 0.0
         self._turns = Turns()
         # A full pass has come to its end; and one by what Git had answered, that nothing stopped or held.
         self.passed, self._has_passed_by_git = threading.Event(), False
@@ -78,20 +80,22 @@ class TwoLoops:
         self._metrics.note_git(answered=not is_cut_off)
         self._bell.ring()
         rest = known.obtained.rest_seconds
-        self._rests_until = time.monotonic() + rest
-        self._is_unheard = False
+        self._rests_until = self._clock() + rest
+        self._is_unheard = self._clock() < self._no_reports_until
         self.send()
         return rest
 
     def send(self) -> Sequence[str]:
         """Of the loop of Git: send what was recorded, unless the server wants to be left alone, or just refused it."""
-        if self._is_unheard or time.monotonic() < self._rests_until:
+        if self._is_unheard or self._clock() < self._rests_until:
             return ()
         error = self._reconciler.send()
         self._metrics.note_send(failed=error is not None)
         if error is not None:
             log.error("%s", error)
             self._is_unheard = True
+            rest = error.retry_seconds if isinstance(error, RemoteUnavailable) else 0.0
+            self._no_reports_until = self._clock() + rest
         elif self._has_passed_by_git:
             self.proven.set()
         return ()
