@@ -9,7 +9,7 @@ from reconciler.fleet.text import age
 from reconciler.model import Report
 
 # Each says what is wrong by being false, but for these, which say it by being true.
-_FALSE = ("Trusted", "Fresh", "Rendered")
+_FALSE = ("Trusted", "Fresh", "Rendered", "Stored")
 _TRUE = ("Stalled", "Reconciling")
 
 

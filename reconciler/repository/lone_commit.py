@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.errors import GitError
+from reconciler.errors import StateError
 from reconciler.repository.commits import Author, Sign, commit_bytes
 from reconciler.repository.raw_objects import RawObject, tree_objects
 
@@ -24,7 +24,7 @@ _CONFIG = {
 def lay_commit(
     git_dir: Path, object_format: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign
 ) -> str:
-    """Make the store anew, with a signed commit of these files alone; its id. Raises GitError.
+    """Make the store anew, with a signed commit of these files alone; its id. Raises StateError.
 
     Nothing that was there is kept or believed, so nothing need be flushed: what a power cut left half written is gone
     at the next call, and what is to be sent stands in the journal until a server has it.
@@ -41,7 +41,7 @@ def lay_commit(
             _write_loose(git_dir / "objects", one.id(object_format).hex(), one)
     except OSError as error:
         advice = "check the disk, and whose folder it is"
-        raise GitError(f"cannot be written: {error.strerror}", where=str(git_dir), advice=advice) from error
+        raise StateError(f"cannot be written: {error.strerror}", where=str(git_dir), advice=advice) from error
     return objects[-1].id(object_format).hex()
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
+from reconciler.errors import GitError, RemoteUnavailable, StateError, UnknownRevision
 from reconciler.model import Revision
 from reconciler.model.tree import Tree, is_needed_by
 from reconciler.repository.bundle import check_header, fetch_bundle
@@ -20,6 +20,8 @@ MAX_FETCH = 512 * 1024 * 1024
 _MISSING = re.compile(r"couldn't find remote ref refs/heads/([^ ]+)")
 # What git says when it may not write more, or hold more.
 _OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ", b"ut of memory")
+# What git says of a disk that takes nothing.
+_NO_DISK = ("No space left on device", "Read-only file system", "Disk quota exceeded", "Input/output error")
 _AGAIN = "it is tried again at the next pass"
 _OTHER_FORMAT = "mismatched algorithms"
 # What git says of a store that cannot be read any more. A server can say the same, so the store is asked as well.
@@ -192,7 +194,8 @@ def fetch_tags(git: Git, remote: Remote, prefix: str, under: str, *, prune: bool
 def fetch(git: Git, remote: Remote, wanted: Mapping[str, str]) -> None:
     """Fetch branches, each into a ref, whatever was there.
 
-    Raises RemoteUnavailable, UnknownRevision, or GitError with FETCH_TOO_BIG for more than git may write.
+    Raises RemoteUnavailable, UnknownRevision, StateError for a disk that takes nothing, or GitError with FETCH_TOO_BIG
+    for more than git may write.
     """
     err = _fetched(git, remote, [f"+refs/heads/{branch}:{ref}" for branch, ref in wanted.items()])
     if missing := _MISSING.search(complaint(err)):
@@ -217,4 +220,8 @@ def _fetched(git: Git, remote: Remote, refspecs: Sequence[str], *more: str) -> b
     if git.max_file is not None and any(word in err for word in _OVER_LIMIT):
         told = f"FETCH_TOO_BIG: the server sends more than {git.max_file // 1_000_000} MB at once"
         raise GitError(told, where=remote.url, advice="look what is in the repository; nothing of it was kept")
+    said = complaint(err)
+    # Of this disk, and not of the server's, which tells by `remote`.
+    if not said.startswith("remote") and any(word in said for word in _NO_DISK):
+        raise StateError(f"cannot be written: {said}", where=str(git.git_dir), advice="make room, or check the disk")
     return err or b"git says nothing"

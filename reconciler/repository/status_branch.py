@@ -78,7 +78,7 @@ class OwnRef:
         self._git_dir, self._remote = git_dir, remote
 
     def put(self, ref: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign) -> str:
-        """Put these files in place of all that was there; the commit's id. Raises RemoteUnavailable, GitError."""
+        """Put these files in place of all that was there; the commit's id. Raises RemoteUnavailable, StateError."""
         # A server does not change its format, so the one of the last time is tried first.
         first = format_before(self._git_dir)
         try:
@@ -87,7 +87,7 @@ class OwnRef:
             return self._put(SHA1 if first == SHA256 else SHA256, ref, files, message, author, sign)
 
     def commit(self, object_format: str, files: Mapping[str, bytes], message: str, author: Author, sign: Sign) -> str:
-        """As `put`, and nobody hears of it yet. Raises GitError."""
+        """As `put`, and nobody hears of it yet. Raises StateError."""
         return lay_commit(self._git_dir, object_format, files, message, author, sign)
 
     def clear(self) -> None:
@@ -109,7 +109,7 @@ class ReportRef:
         self._git_dir, self._branch, self._own = git_dir, check_branch(branch), OwnRef(git_dir, remote)
 
     def append(self, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
-        """Put this report in place of the one before; the commit's id. Raises RemoteUnavailable."""
+        """Put this report in place of the one before; the commit's id. Raises RemoteUnavailable, StateError."""
         return self._own.put(f"{REPORT_REFS}/{device}", {report_path(device): content}, message, author, sign)
 
     def carry(self, bundle: Path, device: str, content: bytes, message: str, author: Author, sign: Sign) -> None:

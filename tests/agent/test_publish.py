@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.agent.passes.publish import Publisher
 from reconciler.agent.state.journal import Journal
-from reconciler.errors import RemoteUnavailable
+from reconciler.errors import RemoteUnavailable, StateError
 from reconciler.model import Report, Revisions
 
 REPORT = Report(
@@ -71,3 +71,52 @@ def test_what_could_not_be_sent_waits(link: Link, publisher: Publisher) -> None:
     link.meanwhile = lambda: None
     assert publisher.send(2.0) is None
     assert link.sent == [REPORT, REPORT]
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The disk takes nothing, until this is undone."""
+
+    def refuse(*_: object) -> None:
+        raise StateError("cannot be written: No space left on device")
+
+    monkeypatch.setattr("reconciler.agent.state.journal.write_atomically", refuse)
+    return monkeypatch
+
+
+def test_a_disk_that_takes_nothing_does_not_silence_a_device(
+    link: Link, publisher: Publisher, full: pytest.MonkeyPatch
+) -> None:
+    publisher.send(1.0)
+    failed = replace(LATER, phase="Failed", steps=())
+    assert "No space left" in str(publisher.record(failed, 60.0))
+    publisher.hold(failed, 60.0)
+    assert publisher.send(61.0) is None
+    assert publisher.send(62.0) is None
+    assert link.sent == [REPORT, failed]
+    for now, sent in ((600.0, 2), (961.0, 3), (1200.0, 3), (1861.0, 4)):
+        publisher.hold(replace(failed, sequence=int(now)), now)
+        publisher.send(now)
+        assert len(link.sent) == sent, f"a heartbeat at {now}"
+    full.undo()
+    well = replace(failed, phase="Healthy", sequence=9)
+    assert publisher.record(well, 1900.0) is None
+    assert publisher.send(1901.0) is None
+    assert link.sent[4:] == [well]
+
+
+def test_what_is_held_and_could_not_be_sent_waits_too(
+    link: Link, publisher: Publisher, full: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise RemoteUnavailable("no answer")
+
+    publisher.send(1.0)
+    failed = replace(LATER, phase="Failed", steps=())
+    publisher.hold(failed, 60.0)
+    link.meanwhile = refuse
+    assert "no answer" in str(publisher.send(61.0))
+    link.meanwhile = lambda: None
+    publisher.send(62.0)
+    assert link.sent == [REPORT, failed, failed]
+    del full

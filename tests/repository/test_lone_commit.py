@@ -9,7 +9,7 @@ import pytest
 from server_side import ServerSide, signing_with
 
 from lab.git_server import GitServer
-from reconciler.errors import GitError
+from reconciler.errors import StateError
 from reconciler.repository import Author, Remote, ReportRef
 from reconciler.repository import git as door
 from reconciler.repository.commits import commit_files
@@ -138,5 +138,5 @@ def test_the_format_of_a_server_is_found_out_once(holds: str, git: GitServer, tm
 
 def test_a_disk_that_says_no_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.git").write_text("in the way")
-    with pytest.raises(GitError, match=r"x\.git: cannot be written: .*; check the disk"):
+    with pytest.raises(StateError, match=r"x\.git: cannot be written: .*; check the disk"):
         lay_commit(tmp_path / "x.git", "sha1", REPORT, "m", AUTHOR, signing_with(KEY))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reconciler.agent.settings.config import Config
 from reconciler.agent.settings.identity import Identity
+from reconciler.errors import StateError
 from reconciler.model import MAX_REPORT_BYTES, Report, Revision
 from reconciler.model.codec import to_plain
 from reconciler.repository import Author, ReportRef, StatusBranch
@@ -20,11 +21,18 @@ _MOST_WORDS = 16 * 1024
 class DirectDelivery:
     """Made, signed and pushed in this process."""
 
-    def __init__(self, way: StatusBranch | ReportRef, signer: Signs) -> None:
-        self._way, self._signer = way, signer
+    def __init__(self, way: StatusBranch | ReportRef, signer: Signs, by_memory: ReportRef | None = None) -> None:
+        self._way, self._signer, self._by_memory = way, signer, by_memory
 
     def deliver(self, report: Report, now: float) -> None:
-        self._way.append(report.device, encode(report), _message(report), _author(report, now), self._sign)
+        told = (report.device, encode(report), _message(report), _author(report, now), self._sign)
+        try:
+            self._way.append(*told)
+        except StateError:
+            if self._by_memory is None:
+                raise
+            # That the disk takes nothing is what the report has to say.
+            self._by_memory.append(*told)
 
     def write_bundle(self, path: Path, report: Report, now: float) -> None:
         """Write it into a bundle that somebody carries to a server. Raises GitError."""
@@ -38,7 +46,11 @@ def make_delivery(config: Config, identity: Identity) -> DirectDelivery:
     """How reports leave the device, signed in this process."""
     status = config.status
     if status.transport == "ref":
-        return DirectDelivery(ReportRef(config.state / "report.git", status.remote, status.branch), identity)
+        way, in_memory = (
+            ReportRef(folder / "report.git", status.remote, status.branch)
+            for folder in (config.state, config.secrets.folder.parent)
+        )
+        return DirectDelivery(way, identity, in_memory)
     # The branch is fetched into the store that is there, but for another server, which may have another format.
     store = "repository.git" if status.remote == config.remote else "reports.git"
     return DirectDelivery(StatusBranch(config.state / store, status.remote, status.branch), identity)

@@ -23,11 +23,13 @@ class Publisher:
         self._delivery, self._journal, self._heartbeat = delivery, journal, heartbeat
         # Both write the same file of the journal.
         self._lock = threading.Lock()
+        # The newest, while the disk takes nothing.
+        self._held: Reported | None = None
 
     @property
     def previous(self) -> Reported | None:
         with self._lock:
-            return self._journal.reported
+            return self._newest()
 
     def record(self, report: Report, now: float) -> ReconcilerError | None:
         """Write it down to be sent, if there is news in it or a heartbeat is due; the error when that is not possible.
@@ -35,17 +37,13 @@ class Publisher:
         So a failed push or a power cut loses nothing.
         """
         with self._lock:
-            before = self._journal.reported
-            # A clock that was set back must not silence the device until it has caught up.
-            due = before is None or not before.is_sent or not 0 <= now - before.sent_at < self._heartbeat
-            if before is not None and not due and not report.differs_from(before.report):
-                return None
-            try:
-                sent_at = before.sent_at if before else 0.0
-                self._journal.write_reported(Reported(report, is_sent=False, sent_at=sent_at))
-            except ReconcilerError as error:
-                return error
-            return None
+            recorded = self._recorded(report, now)
+            return self._write(recorded) if recorded is not None else None
+
+    def hold(self, report: Report, now: float) -> None:
+        """As `record`, where that is not possible: in memory, until the disk takes something or the power goes."""
+        with self._lock:
+            self._held = self._recorded(report, now) or self._held
 
     def send(self, now: float) -> ReconcilerError | None:
         """Push what was recorded and not sent; the error when it has to wait."""
@@ -55,11 +53,33 @@ class Publisher:
         report = recorded.report
         try:
             self._delivery.deliver(report, now)
-            with self._lock:
-                newest = self._journal.reported
-                # What was recorded meanwhile is yet to be sent, if there is news in it.
-                is_sent = newest is not None and newest.report.says_what(report)
-                self._journal.write_reported(Reported(newest.report if newest else report, is_sent, sent_at=now))
         except ReconcilerError as error:
             return error
+        with self._lock:
+            newest = self._newest()
+            # What was recorded meanwhile is yet to be sent, if there is news in it.
+            is_sent = newest is not None and newest.report.says_what(report)
+            sent = Reported(newest.report if newest else report, is_sent, sent_at=now)
+            if self._write(sent) is not None:
+                self._held = sent
+        return None
+
+    def _newest(self) -> Reported | None:
+        return self._held or self._journal.reported
+
+    def _recorded(self, report: Report, now: float) -> Reported | None:
+        """It, to be sent; nothing, where nobody has to hear of it."""
+        before = self._newest()
+        # A clock that was set back must not silence the device until it has caught up.
+        due = before is None or not before.is_sent or not 0 <= now - before.sent_at < self._heartbeat
+        if before is not None and not due and not report.differs_from(before.report):
+            return None
+        return Reported(report, is_sent=False, sent_at=before.sent_at if before else 0.0)
+
+    def _write(self, reported: Reported) -> ReconcilerError | None:
+        try:
+            self._journal.write_reported(reported)
+        except ReconcilerError as error:
+            return error
+        self._held = None
         return None

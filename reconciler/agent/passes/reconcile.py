@@ -104,9 +104,13 @@ class Reconciler:
             disk_free_bytes=shutil.disk_usage(self._journal.folder).free,
             machine=self._machine,
             is_retired=rendered.desired is not None and rendered.desired.is_retired,
+            unstored=converged.error if converged else None,
         )
         report = self._report(found)
-        unsent = self._publisher.record(report, now.timestamp())
+        if (unsent := self._publisher.record(report, now.timestamp())) is not None:
+            # Nobody would ever hear of a disk that takes nothing.
+            report = self._report(replace(found, unstored=unsent))
+            self._publisher.hold(report, now.timestamp())
         told = (*obtained.errors, rendered.error, stopped_by, *_troubles(converged), unsent)
         steps = (*converged.performed.done, *converged.removed) if converged else ()
         errors = _distinct(error for error in told if error is not None)

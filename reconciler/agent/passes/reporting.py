@@ -1,6 +1,6 @@
 """What the device says about a pass: conditions, phases and the services as seen. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.agent.passes.converge import Converged
@@ -46,13 +46,15 @@ class Pass:
     disk_free_bytes: int | None = None
     machine: Machine = field(default_factory=Machine)
     is_retired: bool = False
+    # Why the disk did not take what must survive a power cut.
+    unstored: ReconcilerError | None = None
 
 
 def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[str]) -> Report:
     """One pass as a report; conditions keep their time from the previous one while their status is the same."""
     apps = _apps(found)
     unheard = _is_drifted(previous) if previous is not None and unsent_steps else False
-    facts = (*found.facts, _rendered(found), *_progress(found, apps, previous, unheard))
+    facts = (*found.facts, _rendered(found), *_progress(found, apps, previous, unheard), *_unstored(found))
     # Some of them quote what somebody hostile wrote.
     facts = tuple(replace(fact, message=fact.message[:MAX_TEXT]) for fact in facts)
     before = previous.revisions if previous else Revisions()
@@ -79,6 +81,11 @@ def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[
         machine=found.machine,
         sequence=previous.sequence + 1 if previous else 1,
     )
+
+
+def _unstored(found: Pass) -> Iterator[Fact]:
+    if (error := found.unstored) is not None:
+        yield Fact("Stored", False, type(error).__name__, str(error))
 
 
 def _is_applied(found: Pass) -> bool:

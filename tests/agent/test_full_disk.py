@@ -1,0 +1,94 @@
+"""A state that may not be written: the device goes on, and says so, though it can write nothing down."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from soak_rig import Rig
+
+from lab.git_server import GitServer
+from reconciler.agent.errands.delivery import make_delivery
+from reconciler.agent.settings.config import load_config
+from reconciler.agent.settings.identity import Identity
+from reconciler.errors import StateError
+from reconciler.model import Report, Revisions
+from reconciler.repository import Mirror, Remote
+from signing import write_new_key
+from tests.repository.server_side import ServerSide
+
+REPORT = Report(device="press-1", time="2026-06-01T00:00:00Z", phase="Healthy", revisions=Revisions())
+SETTINGS = """\
+apiVersion: fleet/v1
+kind: Agent
+metadata: {{name: press-1}}
+spec:
+  remote: {{url: "{url}"}}
+  trust: {{allowedSigners: allowed_signers}}
+  identity: identity
+  status: {{transport: ref}}
+  state: state
+  secrets: {{folder: memory/secrets}}
+"""
+
+
+def told(rig: Rig) -> dict[str, tuple[str, str]]:
+    """The conditions of the newest report that the server has."""
+    report = json.loads(rig.git.git.run("cat-file", "blob", "refs/heads/status:devices/press/status.json"))
+    return {one["type"]: (one["status"], one["reason"]) for one in report["conditions"]}
+
+
+def test_what_could_not_be_written_is_reported_until_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise StateError("cannot be written: No space left on device")
+
+    rig = Rig(tmp_path, monkeypatch, seed=1)
+    rig.step_quietly()
+    assert "Stored" not in told(rig)
+    rig.commit("News")
+    with monkeypatch.context() as full:
+        full.setattr("reconciler.agent.state.journal.write_atomically", refuse)
+        for _ in range(2):
+            rig.step_quietly()
+            assert told(rig)["Stored"] == ("False", "StateError")
+    rig.step_quietly()
+    assert "Stored" not in told(rig)
+
+
+def test_a_report_that_the_state_does_not_take_leaves_by_memory(git: GitServer, tmp_path: Path) -> None:
+    url = git.create("fleet")
+    ServerSide(git.path("fleet")).commit({"x": b"x"})
+    (tmp_path / "config.yaml").write_text(SETTINGS.format(url=url))
+    write_new_key(tmp_path / "identity", "press-1@devices.invalid")
+    (tmp_path / "state").write_text("in the way")
+    config = load_config(tmp_path / "config.yaml")
+    make_delivery(config, Identity(config.identity)).deliver(REPORT, 1_780_000_000.0)
+    shown = ["git", "--git-dir", str(git.path("fleet")), "show", "refs/reports/press-1:devices/press-1/status.json"]
+    assert json.loads(subprocess.run(shown, capture_output=True, check=True).stdout)["phase"] == "Healthy"
+    assert (tmp_path / "state").read_text() == "in the way"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_not_taken_for_a_server_that_is_away(git: GitServer, small_disk: Path) -> None:
+    url = git.create("fleet")
+    server = ServerSide(git.path("fleet"))
+    server.commit({"x": b"x"})
+    mirror = Mirror(small_disk / "repository.git", Remote.parse(url), "main")
+    mirror.fetch()
+    with (small_disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space left"):
+        while True:
+            filler.write(b"\0" * 4096)
+    server.commit({"y": b"y" * 5000})
+    with pytest.raises(StateError, match=r"repository\.git: cannot be written: .*No space left on device; make room"):
+        mirror.fetch()
+    (small_disk / "filler").unlink()
+    assert mirror.fetch() == mirror.seen()
