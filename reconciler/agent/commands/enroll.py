@@ -12,6 +12,7 @@ from reconciler.agent.settings.config import Config, load_config
 from reconciler.agent.settings.identity import Identity
 from reconciler.agent.settings.key_files import next_key
 from reconciler.agent.state.files import failing_clearly, write_atomically
+from reconciler.agent.state.owners import check_folder
 from reconciler.errors import ConfigError, ReconcilerError
 from reconciler.model import VOUCHER_NAMESPACE, Enrollment, vouched_for
 from reconciler.model.codec import to_plain
@@ -31,6 +32,7 @@ def enroll(options: argparse.Namespace) -> int:
     _check_settings(config, options)
     with failing_clearly(config.state):
         config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        check_folder(config.state)
     if not config.identity.exists():
         _make_key(config.identity, config.device)
     signer = Identity(config.identity)
