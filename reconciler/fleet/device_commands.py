@@ -49,11 +49,12 @@ A device asks to join with `reconciler enroll`, by a signed request on a ref of 
 def list_requests(options: argparse.Namespace) -> int:
     """Print who asks to join."""
     desk = Desk(options.folder)
-    found = _requests(desk, _fleet(desk, options)[1])
+    files = _fleet(desk, options)[1]
+    found = _requests(_where_asked(desk, files), files)
     if options.output == "json":
         print(json.dumps([_plain(one) for one in found], indent=2))
     elif not found:
-        print("nobody asks to join")
+        print("nobody asks to join" + (f" at {files.fleet.status_remote}" if files.fleet.status_remote else ""))
     else:
         print(table(("DEVICE", "STATE", "ASKED", "KEY", "MACHINE"), [_row(one) for one in found]))
     return 0
@@ -63,7 +64,7 @@ def approve(options: argparse.Namespace) -> int:
     """Write the file of a device that asks, on a branch for review."""
     desk = Desk(options.folder)
     base, files, tree = _fleet(desk, options)
-    request = _request(desk, files, options)
+    request = _request(_where_asked(desk, files), files, options)
     path = files.device_paths.get(request.device, options.file or f"devices/{request.device}.yaml")
     labels = labels_of(request, options.fact, dict(options.label), proposed=options.proposed)
     if request.state == APPROVED:
@@ -90,9 +91,10 @@ def approve(options: argparse.Namespace) -> int:
 def deny(options: argparse.Namespace) -> int:
     """Remove a request."""
     desk = Desk(options.folder)
-    if options.device not in ENROLLMENTS.named(desk):
-        raise UnknownDevice(f"`{options.device}` does not ask to join", advice="see `fleet device list`")
-    desk.remove_refs([f"{ENROLLMENTS.under}/{options.device}"])
+    files = _fleet(desk, options)[1]
+    there = _where_asked(desk, files)
+    _ref_of(there, files, options.device)
+    there.remove_refs([f"{ENROLLMENTS.under}/{options.device}"])
     print(f"the request of {options.device} is removed; it may ask again as long as it may push")
     return 0
 
@@ -136,18 +138,29 @@ def _fleet(desk: Desk, options: argparse.Namespace) -> tuple[str, FleetFiles, Tr
     return commit, FleetFiles(tree), tree
 
 
-def _requests(desk: Desk, files: FleetFiles) -> list[Request]:
-    refs = dict(sorted(ENROLLMENTS.named(desk).items())[:_MOST])
-    return judge_requests(files, ENROLLMENTS.fetch(desk, refs))
+def _where_asked(desk: Desk, files: FleetFiles) -> Desk:
+    """Where devices ask: the repository of their reports."""
+    return desk.at(files.fleet.status_remote)
 
 
-def _request(desk: Desk, files: FleetFiles, options: argparse.Namespace) -> Request:
+def _requests(there: Desk, files: FleetFiles) -> list[Request]:
+    refs = dict(sorted(ENROLLMENTS.named(there).items())[:_MOST])
+    return judge_requests(files, ENROLLMENTS.fetch(there, refs))
+
+
+def _ref_of(there: Desk, files: FleetFiles, device: str) -> dict[str, str]:
+    """The ref on which this device asks. Raises UnknownDevice when it does not."""
+    refs = ENROLLMENTS.named(there)
+    if device not in refs:
+        told = f"`{device}` does not ask to join"
+        raise UnknownDevice(told, where=files.fleet.status_remote, advice="see `fleet device list`")
+    return {device: refs[device]}
+
+
+def _request(there: Desk, files: FleetFiles, options: argparse.Namespace) -> Request:
     """The request of one device, if its key is the one that somebody read on the device."""
-    refs = ENROLLMENTS.named(desk)
-    if options.device not in refs:
-        raise UnknownDevice(f"`{options.device}` does not ask to join", advice="see `fleet device list`")
-    wanted = {options.device: refs[options.device]}
-    (request,) = judge_requests(files, ENROLLMENTS.fetch(desk, wanted))
+    wanted = _ref_of(there, files, options.device)
+    (request,) = judge_requests(files, ENROLLMENTS.fetch(there, wanted))
     if request.state == REFUSED:
         raise ReconcilerError(f"its request is refused: {request.why}", where=f"device {request.device}")
     if options.fingerprint != request.fingerprint and (options.fingerprint or request.state != VOUCHED):
