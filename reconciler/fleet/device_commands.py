@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError, UnknownDevice, UnknownRevision
+from reconciler.fleet.device_text import with_key, with_retirement
 from reconciler.fleet.enrolled import (
     APPROVED,
     REFUSED,
@@ -18,7 +18,6 @@ from reconciler.fleet.enrolled import (
     judge_requests,
     labels_of,
     summary,
-    with_key,
 )
 from reconciler.fleet.signing_key import signing_key
 from reconciler.fleet.text import age, table
@@ -34,7 +33,6 @@ from signing import sign_commit
 
 # Anybody who may push may ask; nobody reads more than so many.
 _MOST = 1000
-_NOT_RETIRED = re.compile(r"^( +retired: *)false(?= *(?:#.*)?$)", re.MULTILINE)
 _DESCRIPTION = """\
 A device asks to join with `reconciler enroll`, by a signed request on a ref of its own.
 
@@ -109,7 +107,7 @@ def retire(options: argparse.Namespace) -> int:
         print(f"{options.device} is retired already; once its status says Retired, remove its file")
         return 0
     path = files.device_paths[options.device]
-    content = _retired(tree[path].decode(), path)
+    content = with_retirement(tree[path].decode(), path)
     if not FleetFiles({**tree, path: content.encode()}).device(options.device).is_retired:
         raise ReconcilerError("its file could not be changed", where=path, advice="write `retired: true` below `spec:`")
     branch = f"retire-{options.device}"
@@ -117,19 +115,6 @@ def retire(options: argparse.Namespace) -> int:
     print(f"{path}: retired, so the device will remove its containers and networks, and keep its volumes")
     print(f"next: review and merge branch `{branch}` into {options.branch}; remove the file once it is Retired")
     return 0
-
-
-def _retired(text: str, path: str) -> str:
-    """The file with one line more, and every other byte as it was."""
-    if _NOT_RETIRED.search(text):
-        return _NOT_RETIRED.sub(r"\1true", text)
-    lines = text.splitlines(keepends=True)
-    at = [number for number, line in enumerate(lines) if line.rstrip() == "spec:"]
-    below = lines[at[0] + 1] if len(at) == 1 and at[0] + 1 < len(lines) else ""
-    indent = below[: len(below) - len(below.lstrip(" "))]
-    if not indent:
-        raise ReconcilerError("its file has no block `spec:`", where=path, advice="write `retired: true` there by hand")
-    return "".join([*lines[: at[0] + 1], f"{indent}retired: true\n", *lines[at[0] + 1 :]])
 
 
 def _fleet(desk: Desk, options: argparse.Namespace) -> tuple[str, FleetFiles, Tree]:
