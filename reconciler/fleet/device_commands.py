@@ -2,17 +2,18 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError, UnknownDevice, UnknownRevision
-from reconciler.fleet.device_text import with_key, with_retirement
+from reconciler.fleet.device_text import with_key, with_labels, with_retirement
 from reconciler.fleet.enrolled import (
     APPROVED,
     REFUSED,
     REPLACES,
     VOUCHED,
+    WAITS,
     Request,
     device_file,
     judge_requests,
@@ -65,25 +66,41 @@ def approve(options: argparse.Namespace) -> int:
     request = _request(_where_asked(desk, files), files, options)
     path = files.device_paths.get(request.device, options.file or f"devices/{request.device}.yaml")
     labels = labels_of(request, options.fact, dict(options.label), proposed=options.proposed)
-    if request.state == APPROVED:
-        print(f"{request.device} is in the fleet with this key already")
-        return 0
-    if request.state in (REPLACES, VOUCHED):
-        if request.state == REPLACES and not options.replace_key:
-            told = f"the fleet knows {request.device} by another key"
-            raise ReconcilerError(told, where=path, advice="if it is the same device, say `--replace-key`")
-        old, asked = files.device(request.device).identity, request.enrollment
-        content = with_key(tree[path].decode(), old, asked.identity if asked else "")
-    else:
+    if request.state == WAITS:
         content = device_file(request, labels)
+    else:
+        content = _changed_file(request, labels, files, tree[path].decode(), options)
+        if request.state == APPROVED and content == tree[path].decode():
+            has = ", and has these labels" if labels else ""
+            print(f"{request.device} is in the fleet with this key already{has}")
+            return 0
     # As a device would read it: a name or label that is none is told before anybody reviews it.
     FleetFiles({**tree, path: content.encode()}).device(request.device)
     branch = f"enroll-{request.device}"
-    message = f"Take in {request.device}\n\nIts key is {request.fingerprint}."
+    subject, what = f"Take in {request.device}", f"key {request.fingerprint}"
+    if request.state == APPROVED:
+        subject = f"Label {request.device}"
+        what = f"labels {', '.join(f'{name}={labels[name]}' for name in sorted(labels))}"
+    message = f"{subject}\n\nIts key is {request.fingerprint}."
     _offer(desk, branch, base, {path: content.encode()}, message, options)
-    print(printable(f"{path}: {request.device}, key {request.fingerprint}"))
+    print(printable(f"{path}: {request.device}, {what}"))
     print(f"next: review and merge branch `{branch}` into {options.branch}")
     return 0
+
+
+def _changed_file(
+    request: Request, labels: Mapping[str, str], files: FleetFiles, text: str, options: argparse.Namespace
+) -> str:
+    """The file of a device that the fleet knows, with its key and labels. Raises ReconcilerError; ignores nothing."""
+    path = files.device_paths[request.device]
+    if options.file not in ("", path):
+        raise ReconcilerError(f"its file is {path}", where=options.file, advice="leave out `--file`, or move it first")
+    if request.state == REPLACES and not options.replace_key:
+        told = f"the fleet knows {request.device} by another key"
+        raise ReconcilerError(told, where=path, advice="if it is the same device, say `--replace-key`")
+    if request.state != APPROVED and request.enrollment is not None:
+        text = with_key(text, files.device(request.device).identity, request.enrollment.identity)
+    return with_labels(text, labels, path)
 
 
 def deny(options: argparse.Namespace) -> int:
