@@ -28,6 +28,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave everything running; `make demo-stop` ends it")
     parser.add_argument("--pid-file", type=Path, default=ROOT / ".lab" / "demo.pid")
     options = parser.parse_args()
+    # Settings that a group may write are believed by no device.
+    os.umask(0o022)
     compile_code()
     if _is_running(options.pid_file):
         print(f"a demo is still running (process {options.pid_file.read_text()}): `make demo-stop` ends it")

@@ -23,7 +23,7 @@
     ├── Untrusted                  40  a commit that the device must not obey
     ├── SealRefused                41  a sealed secret that cannot be unsealed
     ├── UpdateRefused              42  a version of the reconciler itself that cannot be used
-    ├── PermissionDenied           50  a file or socket of this machine that we may not use
+    ├── PermissionDenied           50  a file or socket of this machine that we may not use, or others may change
     ├── ConfigError                51  the agent's own settings are wrong
     ├── StateError                 52  the state on disk: StateLost: torn, foreign, gone; StateInUse: another agent
     └── EmptyDesiredState           1  containers run, but nothing is wanted (planning/planner.py)
@@ -221,7 +221,7 @@ class Relayed(ReconcilerError):
 
 
 class PermissionDenied(ReconcilerError):
-    """A file or socket of this machine that we may not use."""
+    """A file or socket of this machine that we may not use, or that others may change although we believe it."""
 
     exit_code = 50
 

@@ -31,6 +31,8 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "DOCKER_HOST", "SSH_AUTH_SOCK"):
         monkeypatch.delenv(name, raising=False)
+    # Where a developer's files are for the group as well, the agent would not believe them.
+    os.umask(0o022)
 
 
 @pytest.fixture

@@ -2,23 +2,23 @@
 
 import argparse
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError, UnknownDevice, UnknownRevision
+from reconciler.fleet.device_text import with_key, with_labels, with_retirement
 from reconciler.fleet.enrolled import (
     APPROVED,
     REFUSED,
     REPLACES,
     VOUCHED,
+    WAITS,
     Request,
     device_file,
     judge_requests,
     labels_of,
     summary,
-    with_key,
 )
 from reconciler.fleet.signing_key import signing_key
 from reconciler.fleet.text import age, table
@@ -34,7 +34,6 @@ from signing import sign_commit
 
 # Anybody who may push may ask; nobody reads more than so many.
 _MOST = 1000
-_NOT_RETIRED = re.compile(r"^( +retired: *)false(?= *(?:#.*)?$)", re.MULTILINE)
 _DESCRIPTION = """\
 A device asks to join with `reconciler enroll`, by a signed request on a ref of its own.
 
@@ -49,11 +48,12 @@ A device asks to join with `reconciler enroll`, by a signed request on a ref of 
 def list_requests(options: argparse.Namespace) -> int:
     """Print who asks to join."""
     desk = Desk(options.folder)
-    found = _requests(desk, _fleet(desk, options)[1])
+    files = _fleet(desk, options)[1]
+    found = _requests(_where_asked(desk, files), files)
     if options.output == "json":
         print(json.dumps([_plain(one) for one in found], indent=2))
     elif not found:
-        print("nobody asks to join")
+        print("nobody asks to join" + (f" at {files.fleet.status_remote}" if files.fleet.status_remote else ""))
     else:
         print(table(("DEVICE", "STATE", "ASKED", "KEY", "MACHINE"), [_row(one) for one in found]))
     return 0
@@ -63,36 +63,53 @@ def approve(options: argparse.Namespace) -> int:
     """Write the file of a device that asks, on a branch for review."""
     desk = Desk(options.folder)
     base, files, tree = _fleet(desk, options)
-    request = _request(desk, files, options)
+    request = _request(_where_asked(desk, files), files, options)
     path = files.device_paths.get(request.device, options.file or f"devices/{request.device}.yaml")
     labels = labels_of(request, options.fact, dict(options.label), proposed=options.proposed)
-    if request.state == APPROVED:
-        print(f"{request.device} is in the fleet with this key already")
-        return 0
-    if request.state in (REPLACES, VOUCHED):
-        if request.state == REPLACES and not options.replace_key:
-            told = f"the fleet knows {request.device} by another key"
-            raise ReconcilerError(told, where=path, advice="if it is the same device, say `--replace-key`")
-        old, asked = files.device(request.device).identity, request.enrollment
-        content = with_key(tree[path].decode(), old, asked.identity if asked else "")
-    else:
+    if request.state == WAITS:
         content = device_file(request, labels)
+    else:
+        content = _changed_file(request, labels, files, tree[path].decode(), options)
+        if request.state == APPROVED and content == tree[path].decode():
+            has = ", and has these labels" if labels else ""
+            print(f"{request.device} is in the fleet with this key already{has}")
+            return 0
     # As a device would read it: a name or label that is none is told before anybody reviews it.
     FleetFiles({**tree, path: content.encode()}).device(request.device)
     branch = f"enroll-{request.device}"
-    message = f"Take in {request.device}\n\nIts key is {request.fingerprint}."
+    subject, what = f"Take in {request.device}", f"key {request.fingerprint}"
+    if request.state == APPROVED:
+        subject = f"Label {request.device}"
+        what = f"labels {', '.join(f'{name}={labels[name]}' for name in sorted(labels))}"
+    message = f"{subject}\n\nIts key is {request.fingerprint}."
     _offer(desk, branch, base, {path: content.encode()}, message, options)
-    print(printable(f"{path}: {request.device}, key {request.fingerprint}"))
+    print(printable(f"{path}: {request.device}, {what}"))
     print(f"next: review and merge branch `{branch}` into {options.branch}")
     return 0
+
+
+def _changed_file(
+    request: Request, labels: Mapping[str, str], files: FleetFiles, text: str, options: argparse.Namespace
+) -> str:
+    """The file of a device that the fleet knows, with its key and labels. Raises ReconcilerError; ignores nothing."""
+    path = files.device_paths[request.device]
+    if options.file not in ("", path):
+        raise ReconcilerError(f"its file is {path}", where=options.file, advice="leave out `--file`, or move it first")
+    if request.state == REPLACES and not options.replace_key:
+        told = f"the fleet knows {request.device} by another key"
+        raise ReconcilerError(told, where=path, advice="if it is the same device, say `--replace-key`")
+    if request.state != APPROVED and request.enrollment is not None:
+        text = with_key(text, files.device(request.device).identity, request.enrollment.identity)
+    return with_labels(text, labels, path)
 
 
 def deny(options: argparse.Namespace) -> int:
     """Remove a request."""
     desk = Desk(options.folder)
-    if options.device not in ENROLLMENTS.named(desk):
-        raise UnknownDevice(f"`{options.device}` does not ask to join", advice="see `fleet device list`")
-    desk.remove_refs([f"{ENROLLMENTS.under}/{options.device}"])
+    files = _fleet(desk, options)[1]
+    there = _where_asked(desk, files)
+    _ref_of(there, files, options.device)
+    there.remove_refs([f"{ENROLLMENTS.under}/{options.device}"])
     print(f"the request of {options.device} is removed; it may ask again as long as it may push")
     return 0
 
@@ -107,7 +124,7 @@ def retire(options: argparse.Namespace) -> int:
         print(f"{options.device} is retired already; once its status says Retired, remove its file")
         return 0
     path = files.device_paths[options.device]
-    content = _retired(tree[path].decode(), path)
+    content = with_retirement(tree[path].decode(), path)
     if not FleetFiles({**tree, path: content.encode()}).device(options.device).is_retired:
         raise ReconcilerError("its file could not be changed", where=path, advice="write `retired: true` below `spec:`")
     branch = f"retire-{options.device}"
@@ -117,37 +134,35 @@ def retire(options: argparse.Namespace) -> int:
     return 0
 
 
-def _retired(text: str, path: str) -> str:
-    """The file with one line more, and every other byte as it was."""
-    if _NOT_RETIRED.search(text):
-        return _NOT_RETIRED.sub(r"\1true", text)
-    lines = text.splitlines(keepends=True)
-    at = [number for number, line in enumerate(lines) if line.rstrip() == "spec:"]
-    below = lines[at[0] + 1] if len(at) == 1 and at[0] + 1 < len(lines) else ""
-    indent = below[: len(below) - len(below.lstrip(" "))]
-    if not indent:
-        raise ReconcilerError("its file has no block `spec:`", where=path, advice="write `retired: true` there by hand")
-    return "".join([*lines[: at[0] + 1], f"{indent}retired: true\n", *lines[at[0] + 1 :]])
-
-
 def _fleet(desk: Desk, options: argparse.Namespace) -> tuple[str, FleetFiles, Tree]:
     """The branch that devices obey, as the remote has it."""
     commit, tree = desk.revision(desk.fetch(options.branch))
     return commit, FleetFiles(tree), tree
 
 
-def _requests(desk: Desk, files: FleetFiles) -> list[Request]:
-    refs = dict(sorted(ENROLLMENTS.named(desk).items())[:_MOST])
-    return judge_requests(files, ENROLLMENTS.fetch(desk, refs))
+def _where_asked(desk: Desk, files: FleetFiles) -> Desk:
+    """Where devices ask: the repository of their reports."""
+    return desk.at(files.fleet.status_remote)
 
 
-def _request(desk: Desk, files: FleetFiles, options: argparse.Namespace) -> Request:
+def _requests(there: Desk, files: FleetFiles) -> list[Request]:
+    refs = dict(sorted(ENROLLMENTS.named(there).items())[:_MOST])
+    return judge_requests(files, ENROLLMENTS.fetch(there, refs))
+
+
+def _ref_of(there: Desk, files: FleetFiles, device: str) -> dict[str, str]:
+    """The ref on which this device asks. Raises UnknownDevice when it does not."""
+    refs = ENROLLMENTS.named(there)
+    if device not in refs:
+        told = f"`{device}` does not ask to join"
+        raise UnknownDevice(told, where=files.fleet.status_remote, advice="see `fleet device list`")
+    return {device: refs[device]}
+
+
+def _request(there: Desk, files: FleetFiles, options: argparse.Namespace) -> Request:
     """The request of one device, if its key is the one that somebody read on the device."""
-    refs = ENROLLMENTS.named(desk)
-    if options.device not in refs:
-        raise UnknownDevice(f"`{options.device}` does not ask to join", advice="see `fleet device list`")
-    wanted = {options.device: refs[options.device]}
-    (request,) = judge_requests(files, ENROLLMENTS.fetch(desk, wanted))
+    wanted = _ref_of(there, files, options.device)
+    (request,) = judge_requests(files, ENROLLMENTS.fetch(there, wanted))
     if request.state == REFUSED:
         raise ReconcilerError(f"its request is refused: {request.why}", where=f"device {request.device}")
     if options.fingerprint != request.fingerprint and (options.fingerprint or request.state != VOUCHED):

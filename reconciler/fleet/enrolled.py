@@ -111,11 +111,3 @@ def device_file(request: Request, labels: Mapping[str, str]) -> str:
     metadata = {"name": request.device, **({"labels": dict(labels)} if labels else {})}
     body = {"apiVersion": "fleet/v1", "kind": "Device", "metadata": metadata, "spec": {"identity": identity}}
     return to_yaml(body)
-
-
-def with_key(text: str, old: str, new: str) -> str:
-    """A device's file with another key, and every other byte as it was. Raises ReconcilerError."""
-    if not old or text.count(old) != 1:
-        told = "its file does not hold its key in one piece"
-        raise ReconcilerError(told, advice="put the new one in by hand; `fleet device list -o json` shows it")
-    return text.replace(old, new)

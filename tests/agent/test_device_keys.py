@@ -1,5 +1,6 @@
 """Mode `commits` without roles: the files of keys on the device itself, and what becomes of a key that is revoked."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -64,13 +65,21 @@ def test_a_new_word_of_somebody_else_mends_it(device: Device) -> None:
 
 
 @pytest.mark.parametrize("setting", ["revoked_keys", "forge_keys", "allowed_signers"])
-@pytest.mark.parametrize("state", ["missing", "writable", "a link"])
+@pytest.mark.parametrize("state", ["missing", "writable", "a link", "in a folder of all", "of another user"])
 def test_files_that_anybody_could_have_written_are_not_believed(setting: str, state: str, device: Device) -> None:
     device.settings[setting] = path = device.folder / "file"
     if state == "writable":
         device.write("file", GITHUB.read_bytes(), 0o666)
     elif state == "a link":
         path.symlink_to(device.folder / "keys")
+    elif state == "in a folder of all":
+        (device.folder / "open").mkdir()
+        device.settings[setting] = device.write("open/file", GITHUB.read_bytes())
+        (device.folder / "open").chmod(0o777)
+    elif state == "of another user":
+        if os.geteuid() != 0:
+            pytest.skip("giving a file away needs root")
+        os.chown(device.write("file", GITHUB.read_bytes()), 65534, 65534)
     device.commit(ANN)
     assert told(device.obtain()) == "TRUST_CONFIG"
 

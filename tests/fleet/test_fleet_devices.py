@@ -5,12 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fleet_desk import SMALL, Answer, FleetDesk, device
+from fleet_desk import FleetDesk, device
+from joining import Site
 from written_branch import WrittenBranch
 
 from lab.git_server import GitServer
 from lab.operator import Operator
-from reconciler.agent.cli import main as reconciler
 from reconciler.manifests import FleetFiles
 from reconciler.model import VOUCHER_NAMESPACE, Enrollment, Machine, vouched_for
 from reconciler.model.codec import to_plain
@@ -19,45 +19,6 @@ from reconciler.repository.desk import Desk
 from signing import AllowedSigners, Signer, load_signer, sign_commit, verify_commit, write_new_key
 
 REQUEST = "devices/press-9/enrollment.json"
-
-
-class Site:
-    """A fleet on a server, and a machine that nobody has set up."""
-
-    def __init__(self, desk: FleetDesk, server: GitServer, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.desk, self.server, self._capsys = desk, server, capsys
-        self.url = server.create("fleet")
-        self.etc = folder / "etc"
-        self.config = self.etc / "config.yaml"
-        self.signers = folder / "people"
-        self.signers.write_text(f"{desk.owner.allowed_signers_line}\n")
-        desk.lay(SMALL)
-        desk.git("remote", "add", "origin", self.url)
-        desk.git("config", "user.name", "Ann")
-        desk.git("config", "user.email", "ann@acme.example")
-        desk.owner.commit("The fleet")
-        desk.owner.push()
-
-    def reconciler(self, *arguments: str) -> Answer:
-        code = reconciler([*arguments, "--config", str(self.config)])
-        said = self._capsys.readouterr()
-        return Answer(code, said.out, said.err)
-
-    def enroll(self, name: str = "press-9", *more: str) -> str:
-        """The fingerprint that the device shows."""
-        state = str(self.etc / "state")
-        settings = ("--name", name, "--remote", self.url, "--signers", str(self.signers), "--state", state)
-        answer = self.reconciler("enroll", "-o", "json", *settings, *more)
-        assert (answer.code, answer.err) == (0, "")
-        return str(answer.json["fingerprint"])
-
-    def file_of(self, branch: str, path: str) -> str:
-        command = ["git", "--git-dir", str(self.server.path("fleet")), "show", f"{branch}:{path}"]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    def refs(self) -> list[str]:
-        command = ["git", "--git-dir", str(self.server.path("fleet")), "for-each-ref", "--format=%(refname)"]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
 @pytest.fixture
@@ -326,18 +287,8 @@ def test_a_key_that_is_there_is_used(site: Site) -> None:
     assert site.enroll() == load_signer(site.etc / "identity").public.fingerprint
 
 
-def member(site: Site) -> str:
-    """The device is in the fleet, with the key that it has; its fingerprint."""
-    fingerprint = site.enroll()
-    line = load_signer(site.etc / "identity").public.line
-    site.desk.lay({"devices/press-9.yaml": device("press-9", f"identity: {line}")})
-    site.desk.owner.commit("press-9")
-    site.desk.owner.push()
-    return fingerprint
-
-
 def test_a_device_that_changes_its_key_is_vouched_for_by_the_one_before(site: Site) -> None:
-    before = member(site)
+    before = site.member()
     asked = site.reconciler("rotate-key", "-o", "json")
     assert (asked.code, asked.err) == (0, "")
     assert asked.json["fingerprint"] != before
@@ -355,7 +306,7 @@ def test_a_device_that_changes_its_key_is_vouched_for_by_the_one_before(site: Si
 
 @pytest.mark.parametrize("harm", ["no voucher", "by a stranger", "for another device", "for another key", "garbage"])
 def test_nobody_else_vouches(harm: str, site: Site) -> None:
-    member(site)
+    site.member()
     known, stranger = load_signer(site.etc / "identity"), Signer.generate()
     # Somebody who may push a request, and has made a key of its own.
     following = Signer.generate()

@@ -1,12 +1,15 @@
 """Checks of the files that somebody put on the device, and of the state that the agent keeps there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from reconciler.agent.checks.checked import Checked, Warned, few, usable
 from reconciler.agent.host.disk import complaint, free_bytes, free_inodes, is_volatile
 from reconciler.agent.settings.identity import load_key
 from reconciler.agent.state.files import write_atomically
+from reconciler.agent.state.owners import check_folder, read_owned
 from reconciler.errors import ConfigError, PermissionDenied, StateError
 
 STATE_BYTES, STATE_INODES = 64 * 1024 * 1024, 1000
@@ -18,6 +21,29 @@ _SET_ASIDE = ("*.torn", "*.damaged")
 def settings(at: Checked) -> str:
     usable(at.path)
     return str(at.path)
+
+
+def owners(at: Checked) -> str:
+    """Nobody else may write what says whom the device trusts, nor what it remembers; nor which servers it believes."""
+    trust, read_link = at.config.trust, partial(read_owned, follows_link=True)
+    keys = [path for path in (trust.allowed_signers, trust.revoked_keys, trust.forge_keys) if path is not None]
+    servers = {path for remote in at.remotes for path in (remote.ca_file, remote.known_hosts) if path is not None}
+    wrong = [*_refused(read_link, at.path), *_refused(read_owned, *keys), *_refused(check_folder, at.config.state)]
+    if wrong:
+        raise PermissionDenied("; ".join(wrong))
+    if wrong := list(_refused(read_link, *sorted(servers))):
+        raise Warned("; ".join(wrong))
+    return "nobody else may write what is believed here"
+
+
+def _refused(check: Callable[[Path], object], *paths: Path) -> Iterator[str]:
+    for path in paths:
+        try:
+            # What is not there, another check tells.
+            with suppress(OSError):
+                check(path)
+        except PermissionDenied as error:
+            yield str(error)
 
 
 def identity(at: Checked) -> str:
@@ -56,6 +82,7 @@ def _mode(path: Path) -> int:
 def state_folder(at: Checked) -> str:
     folder = at.config.state
     write_atomically(folder / "check", b"")
+    check_folder(folder)
     (folder / "check").unlink()
     if is_volatile(folder):
         raise Warned(f"{folder} is lost at each boot", advice="put `state` on a disk")

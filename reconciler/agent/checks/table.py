@@ -26,6 +26,7 @@ from signing import SignatureError
 # In an order in which what others need comes first.
 CHECKS: dict[str, Callable[[Checked], str]] = {
     "settings": files.settings,
+    "owners": files.owners,
     "credentials": files.credentials,
     "identity": files.identity,
     "allowed-signers": trust.allowed_signers,

@@ -12,6 +12,7 @@ from reconciler.agent.settings.config import Config, load_config
 from reconciler.agent.settings.identity import Identity
 from reconciler.agent.settings.key_files import next_key
 from reconciler.agent.state.files import failing_clearly, write_atomically
+from reconciler.agent.state.owners import check_folder
 from reconciler.errors import ConfigError, ReconcilerError
 from reconciler.model import VOUCHER_NAMESPACE, Enrollment, vouched_for
 from reconciler.model.codec import to_plain
@@ -31,6 +32,7 @@ def enroll(options: argparse.Namespace) -> int:
     _check_settings(config, options)
     with failing_clearly(config.state):
         config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        check_folder(config.state)
     if not config.identity.exists():
         _make_key(config.identity, config.device)
     signer = Identity(config.identity)
@@ -61,13 +63,13 @@ def rotate(options: argparse.Namespace) -> int:
 
 
 def _ask(config: Config, signer: Identity, labels: dict[str, str], voucher: str = "") -> None:
-    """Push a request that this key signs."""
+    """Push a request that this key signs to where reports go: a device need not be able to write the fleet's."""
     now = datetime.now(UTC)
     line = signer.public.line
     asked = Enrollment(config.device, line, f"{now:%Y-%m-%dT%H:%M:%SZ}", look_at_machine(config.root), labels, voucher)
     content = json.dumps(to_plain(asked), indent=2, sort_keys=True).encode() + b"\n"
     author = Author(config.device, f"{config.device}@devices.invalid", int(now.timestamp()))
-    own = OwnRef(config.state / "enroll.git", config.remote)
+    own = OwnRef(config.state / "enroll.git", config.status.remote)
     files = {enrollment_path(config.device): content}
     message = f"{config.device} asks to join"
     try:
@@ -93,7 +95,7 @@ def _make_key(path: Path, device: str) -> None:
 
 def _check_settings(config: Config, options: argparse.Namespace) -> None:
     """What somebody says must be what stands there. Raises ConfigError."""
-    remote, trust = config.remote, config.trust
+    remote, trust, status = config.remote, config.trust, config.status
     said = {
         "--name": (options.name, config.device),
         "--remote": (options.remote, remote.url),
@@ -101,10 +103,12 @@ def _check_settings(config: Config, options: argparse.Namespace) -> None:
         "--anchor": (options.anchor, trust.anchor),
         "--token-file": (options.token_file, remote.token_file),
         "--ca-file": (options.ca_file, remote.ca_file),
-        "--key-file": (options.key_file, remote.key_file),
-        "--known-hosts-file": (options.known_hosts_file, remote.known_hosts),
+        "--key-file": (options.key_file, remote.key_file or status.remote.key_file),
+        "--known-hosts-file": (options.known_hosts_file, remote.known_hosts or status.remote.known_hosts),
         "--state": (options.state, config.state),
-        "--transport": (options.transport, config.status.transport),
+        "--transport": (options.transport, status.transport),
+        "--status-remote": (options.status_remote, status.remote.url),
+        "--status-token-file": (options.status_token_file, status.remote.token_file),
     }
     for option, (given, there) in said.items():
         wanted = given.resolve() if isinstance(given, Path) else given
@@ -120,6 +124,9 @@ def _write_settings(options: argparse.Namespace) -> None:
         told = "there are no settings yet, and too little is known to write them"
         advice = "name `--remote URL`, and `--signers FILE` (mode commits) or `--anchor DIGEST` (mode release)"
         raise ConfigError(told, where=str(options.config), advice=advice)
+    if options.status_token_file and not options.status_remote:
+        told = "`--status-token-file` is for the server of `--status-remote`"
+        raise ConfigError(told, where=str(options.config), advice="name `--status-remote URL` as well")
     folder = options.config.parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o755)
     beside = options.config.with_name(f".{options.config.name}.enroll")
@@ -133,16 +140,23 @@ def _write_settings(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> str:
-    files = {"tokenFile": options.token_file, "caFile": options.ca_file, "keyFile": options.key_file,
-             "knownHostsFile": options.known_hosts_file}  # fmt: skip
-    remote = {"url": options.remote, **{key: str(path.resolve()) for key, path in files.items() if path}}
     trust = {"mode": "release", "anchor": options.anchor} if options.anchor else {"mode": "commits"}
     if options.signers:
         trust["allowedSigners"] = str(options.signers.resolve())
-    spec: dict[str, object] = {"remote": remote, "trust": trust}
-    if options.transport:
-        spec["status"] = {"transport": options.transport}
+    spec: dict[str, object] = {"remote": _server(options.remote, options.token_file, options), "trust": trust}
+    status: dict[str, object] = {"transport": options.transport} if options.transport else {}
+    if options.status_remote:
+        status["remote"] = _server(options.status_remote, options.status_token_file, options)
+    if status:
+        spec["status"] = status
     if options.state:
         spec["state"] = str(options.state.resolve())
     name = options.name or _NOT_OF_A_NAME.sub("-", socket.gethostname().partition(".")[0].lower()).strip("-")
     return to_yaml({"apiVersion": "fleet/v1", "kind": "Agent", "metadata": {"name": name}, "spec": spec})
+
+
+def _server(url: str, token: Path | None, options: argparse.Namespace) -> dict[str, str]:
+    """A server, with the files by which it is believed; a password is for the one server that it was named for."""
+    files = {"tokenFile": token, "caFile": options.ca_file, "keyFile": options.key_file,
+             "knownHostsFile": options.known_hosts_file}  # fmt: skip
+    return {"url": url, **{key: str(path.resolve()) for key, path in files.items() if path}}

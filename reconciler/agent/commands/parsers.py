@@ -139,10 +139,17 @@ def _add_enroll(commands: "argparse._SubParsersAction[Parser]") -> None:
     command = commands.add_parser("enroll", help=text, description=text)
     command.add_argument("--name", default="", help="of the device; default: that of the host")
     command.add_argument("--remote", default="", metavar="URL", help="the fleet repository, https:// or ssh://")
+    command.add_argument(
+        "--status-remote",
+        default="",
+        metavar="URL",
+        help="where requests and reports go; default: the fleet repository",
+    )
     files = {
         "--signers": "the people whom the device obeys, in OpenSSH's format; mode `commits`",
         "--token-file": "the password for HTTPS",
-        "--ca-file": "the certificate authority of the server",
+        "--status-token-file": "the password for HTTPS at `--status-remote`",
+        "--ca-file": "the certificate authority of the servers",
         "--key-file": "the private key for SSH; default: the device's own",
         "--known-hosts-file": "the keys of hosts, for SSH",
         "--state": "where the device keeps what it knows; default: /var/lib/reconciler",

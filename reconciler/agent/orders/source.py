@@ -1,6 +1,5 @@
 """Where a device's orders come from: fetched, judged by the rules of its mode, remembered before they are obeyed."""
 
-import stat
 from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime
@@ -11,6 +10,7 @@ from reconciler.agent.orders.known import Obtained, kept, lost
 from reconciler.agent.settings.config import Config
 from reconciler.agent.settings.trust_settings import RELEASE, REPOSITORY, TrustSettings
 from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.owners import read_owned
 from reconciler.agent.state.release_memory import release_trust
 from reconciler.agent.state.remembered import Trusted
 from reconciler.documents import RolesHistory
@@ -89,7 +89,7 @@ class Source:
 
 
 def load_signers(trust: TrustSettings) -> AllowedSigners:
-    """The keys this device obeys. Raises SignatureError when a file of them could have been written by anybody."""
+    """The keys this device obeys. Raises SignatureError when somebody else could have written a file of them."""
     path = trust.allowed_signers
     return replace(AllowedSigners.parse(read_guarded(path), str(path)), revoked=load_revoked(trust))
 
@@ -101,12 +101,11 @@ def load_revoked(trust: TrustSettings) -> frozenset[str]:
 
 
 def read_guarded(path: Path) -> bytes:
-    """A file that trust is built on. Raises SignatureError TRUST_CONFIG when anybody could have written it."""
+    """A file that trust is built on. Raises SignatureError TRUST_CONFIG when somebody else could have written it."""
     try:
-        mode = path.lstat().st_mode
-        if not stat.S_ISREG(mode) or mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise UnableToCheck("TRUST_CONFIG", f"{path} is a link, or writable by others than its owner")
-        return path.read_bytes()
+        return read_owned(path)
+    except PermissionDenied as error:
+        raise UnableToCheck("TRUST_CONFIG", str(error)) from error
     except OSError as error:
         raise UnableToCheck("TRUST_CONFIG", f"{path}: {error.strerror}") from error
 

@@ -11,6 +11,7 @@ from reconciler.agent.host.device_root import TOP, reached, root_of
 from reconciler.agent.host.links import follow
 from reconciler.agent.settings.fields import duration, path_beside, section, word
 from reconciler.agent.settings.trust_settings import TRUST_KEYS, UNSAFE_HEAD, TrustSettings, trust_settings
+from reconciler.agent.state.owners import read_owned
 from reconciler.errors import ConfigError, ManifestError, PermissionDenied
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
 from reconciler.reading import Node, Problems, boolean, check_keys, listed, mapping, parse, size_in_bytes, text
@@ -99,9 +100,10 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 
 def read_settings(path: Path) -> bytes:
-    """The file, unread. Raises ConfigError or PermissionDenied."""
+    """The file, unread. Raises ConfigError, or PermissionDenied also when somebody else could have written it."""
     try:
-        return path.read_bytes()
+        # They say whom the device trusts, and what apps may do here.
+        return read_owned(path, follows_link=True)
     except PermissionError as error:
         raise PermissionDenied("the settings may not be read", where=str(path), advice="run as root") from error
     except OSError as error:

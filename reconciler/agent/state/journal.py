@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.agent.state.files import write_atomically
+from reconciler.agent.state.owners import check_folder
 from reconciler.agent.state.remembered import LONGEST_PAUSE, Memory, Pause, Pulled, Reported, Signed, Trusted, Updates
 from reconciler.errors import PermissionDenied, StateError, StateInUse, StateLost
 from reconciler.model.codec import canonical, from_json
@@ -37,10 +38,11 @@ class Journal:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep a second agent out. Raises StateError when one is at work."""
+        """Keep a second agent out. Raises StateError when one is at work; PermissionDenied when others may write it."""
         path = self.folder / "lock"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            check_folder(self.folder)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except PermissionError as error:
             raise PermissionDenied(
