@@ -1,5 +1,6 @@
 """What a report says that comes before another one was sent."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,10 @@ import pytest
 from reconciler.agent.passes.converge import converge
 from reconciler.agent.passes.reporting import Pass, compose_report
 from reconciler.agent.state.journal import Journal
-from reconciler.model import Report
+from reconciler.model import Report, ServiceReport
+from reconciler.model.codec import from_json, to_plain
+from reconciler.model.report_text import state_lines
+from tests.fakes.box import STARTED
 from tests.fakes.engine import FakeEngine
 from tests.planning.test_plan_properties import device, drawn
 
@@ -69,3 +73,22 @@ def test_steps_of_a_new_revision_that_nobody_heard_of_are_no_drift(tmp_path: Pat
     made = Reports(tmp_path)
     assert made.make().steps
     assert drifted(made.make()) == "False"
+
+
+def test_a_service_tells_since_when_it_runs_and_how_often_it_was_started_again(reports: Reports) -> None:
+    (service,) = reports.make().apps[0].services
+    assert (service.started_at, service.restarts, service.out_of_memory) == (STARTED, 0, False)
+    box = reports.engine.box("shop-web-1")
+    box.restarts, box.out_of_memory = 3, True
+    (service,) = (report := reports.make()).apps[0].services
+    assert (service.restarts, service.out_of_memory) == (3, True)
+    assert f"{'':<18} started {STARTED}, started again 3 times, out of memory" in state_lines(report)
+
+
+def test_a_report_without_these_fields_is_read_and_they_are_left_out_while_there_is_nothing_to_tell() -> None:
+    """Between versions: an older device tells less, and is understood; a service that never ran looks as before."""
+    app = {"name": "web", "phase": "Healthy", "services": [{"name": "serve"}]}
+    older = {"device": "d", "phase": "Healthy", "time": "t", "apps": [app]}
+    report = from_json(Report, json.dumps(older).encode())
+    assert report.apps[0].services == (ServiceReport("serve"),)
+    assert to_plain(report) == older

@@ -167,6 +167,7 @@ class DockerEngine:
                 self._api.start(step.container)
             case RestartContainer():
                 self._api.restart(step.container, timeout=self._grace(step.container))
+                self._observer.forget(step.container)
             case UnpauseContainer():
                 self._api.unpause(step.container)
             case UpdateContainer():

@@ -159,7 +159,8 @@ def _services(choice: Choice, observed: ObservedState) -> Iterable[ServiceReport
             yield ServiceReport(service.name, service.image)
         else:
             one = min(mine, key=lambda c: (not c.is_running, c.name != service.container_name))
-            yield ServiceReport(service.name, one.image, one.image_id, one.state, one.health, one.exit_code)
+            runs = (one.started_at, one.restarts, one.out_of_memory)
+            yield ServiceReport(service.name, one.image, one.image_id, one.state, one.health, one.exit_code, *runs)
 
 
 def _rendered(found: Pass) -> Fact:
