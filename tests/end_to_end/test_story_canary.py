@@ -42,6 +42,13 @@ class Ears:
             self.run(command, command)
         self.run("status as JSON", "status", "-o", "json")
 
+    def bundle(self) -> None:
+        """All that somebody gets who helps from afar, with the logs of containers."""
+        path = self.story.folder / "help.tar.gz"
+        self.run("support-bundle", "support-bundle", "--logs", str(path))
+        unpacked = subprocess.run(["tar", "-xzOf", str(path)], capture_output=True, check=True)
+        self.said["the support bundle"] = unpacked.stdout
+
     def reports(self) -> None:
         """Every object that is on the status branch, whatever it is."""
         self.said["the status branch"] = self.story.git("log", "-p", "--format=raw", "status").encode()
@@ -74,17 +81,14 @@ def test_where_all_goes_well(ears: Ears) -> None:
     ears.story.push("The first version")
     ears.once("the first version")
     assert CANARY in (ears.story.device.state / "apps.json").read_text(), "it is on the device, of course"
-    with_secrets(ears.story, "two", command=["sh", "-c", f"echo {CANARY}; exec httpd -f -p 8080 -h /www"])
+    with_secrets(ears.story, "two", command=["sh", "-c", f"echo {CANARY} $$((20+22)); exec httpd -f -p 8080 -h /www"])
     ears.story.push("A secret in the command")
     ears.once("another version")
     ears.story.container("web").stop()
     ears.once("healing")
     ears.all_commands()
-    bundle = ears.story.folder / "help.tar.gz"
-    ears.run("support-bundle", "support-bundle", str(bundle))
-    ears.said["the support bundle"] = subprocess.run(
-        ["tar", "-xzOf", str(bundle)], capture_output=True, check=True
-    ).stdout
+    ears.bundle()
+    assert b"... 42" in ears.said["the support bundle"]
     ears.reports()
     assert ears.told() == []
 
@@ -132,6 +136,7 @@ def test_where_something_is_wrong(ears: Ears) -> None:
         ears.story.push("Something is wrong")
         ears.once(name, code)
     ears.all_commands()
+    ears.bundle()
     ears.reports()
     assert ears.told() == []
 
