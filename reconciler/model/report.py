@@ -38,10 +38,12 @@ class AppReport:
     healthy: str = ""
     message: str = ""
     services: tuple[ServiceReport, ...] = ()
+    # Of a service that failed, the last lines that it wrote, without what it was given.
+    log: tuple[str, ...] = ()
 
     def settled(self) -> "AppReport":
         """Without what is no news."""
-        return replace(self, services=tuple(service.settled() for service in self.services))
+        return replace(self, services=tuple(service.settled() for service in self.services), log=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class Report:
     def differs_from(self, other: "Report | None") -> bool:
         """Is there news in it? The time, the number, the free disk and the steps of a quiet pass are none.
 
-        Nor is since when a service runs, and how often it was started again as long as that has not doubled.
+        Nor is since when a service runs, how often it was started again as long as that has not doubled, and what it
+        wrote: each try writes it with another time.
         """
         if other is None or self.steps:
             return True

@@ -23,6 +23,7 @@ def state_lines(report: Report) -> Iterator[str]:
             yield f"  {service.name:<16} {service.state:<12} {service.health:<10} {service.image}".rstrip()
             if told := ", ".join(_runs(service)):
                 yield f"{'':<18} {told}"
+        yield from (f"  | {line}" for line in app.log)
 
 
 def _runs(service: ServiceReport) -> Iterator[str]:

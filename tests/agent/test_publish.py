@@ -95,6 +95,12 @@ def test_of_how_a_service_runs_only_what_somebody_would_ask_about_is_news(
     assert of_service(LATER, **after).differs_from(of_service(REPORT, **before)) is is_news
 
 
+def test_what_a_service_wrote_is_no_news_by_itself() -> None:
+    """It is tried again and again, and writes each time what time it is."""
+    before, after = (AppReport("web", "Failed", log=(line,)) for line in ("10:00 cannot start", "10:01 cannot start"))
+    assert not replace(LATER, steps=(), apps=(after,)).differs_from(replace(REPORT, apps=(before,)))
+
+
 def test_a_crash_loop_of_a_year_makes_few_reports(link: Link, publisher: Publisher) -> None:
     """Started again each minute: what counts up may not fill the branch."""
     publisher.send(1.0)

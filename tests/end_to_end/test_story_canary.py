@@ -4,6 +4,7 @@ Attack A97 of the security model. The words of a secret are searched for in all 
 end well and paths that do not.
 """
 
+import json
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -136,6 +137,26 @@ def test_where_something_is_wrong(ears: Ears) -> None:
         ears.story.push("Something is wrong")
         ears.once(name, code)
     ears.all_commands()
+    ears.bundle()
+    ears.reports()
+    assert ears.told() == []
+
+
+def test_where_a_service_tells_its_secrets_and_fails(ears: Ears) -> None:
+    """Somebody asked for what services wrote; what they were given is not told even then."""
+    ears.story.settings("spec:\n", "spec:\n  status: {logLines: 20}\n")
+    ears.story.push("The good version")
+    ears.once("the good version")
+    mounts = {"configs": [{"source": "c", "target": "/c"}], "secrets": ["pin"]}
+    script = "echo $$PASSWORD $$FROM_VARIABLE $$((20+22)); cat /c /run/secrets/pin; exit 3"
+    secret = {"secrets": {"pin": {"environment": "PIN"}}, "configs": {"c": {"content": f"password={CANARY}"}}}
+    with_secrets(ears.story, "one", secret, command=["sh", "-c", script], restart="no", **mounts)
+    ears.story.push("A service that tells what it knows")
+    ears.once("a service that tells what it knows", 22)
+    assert b"wrote    web-" in ears.said["once, a service that tells what it knows"]
+    ears.all_commands()
+    (app,) = json.loads(ears.said["status as JSON"])["apps"]
+    assert (app["phase"], app["log"]) == ("RolledBack", ["... ... 42", "......"])
     ears.bundle()
     ears.reports()
     assert ears.told() == []

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine.client import Client
-from reconciler.errors import EngineError, StateError
+from reconciler.errors import ReconcilerError, StateError
 
 # What is read to find them; a line without an end must not fill the memory.
 _MOST_READ = 64 * 1024
@@ -104,5 +104,5 @@ def lines_or_nothing(
     """As `last_lines`; or none, where they cannot be had or may hold what must not be told."""
     try:
         return last_lines(client, container, folders, most, most_bytes) if most else ()
-    except (EngineError, StateError):
+    except ReconcilerError:
         return ()

@@ -104,6 +104,7 @@ class Reconciler:
             disk_free_bytes=shutil.disk_usage(self._journal.folder).free,
             machine=self._machine,
             is_retired=rendered.desired is not None and rendered.desired.is_retired,
+            tells_logs=self._config.status.log_lines > 0,
         )
         report = self._report(found)
         unsent = self._publisher.record(report, now.timestamp())

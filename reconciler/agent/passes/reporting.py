@@ -46,11 +46,13 @@ class Pass:
     disk_free_bytes: int | None = None
     machine: Machine = field(default_factory=Machine)
     is_retired: bool = False
+    # May what services wrote stand in the report?
+    tells_logs: bool = False
 
 
 def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[str]) -> Report:
     """One pass as a report; conditions keep their time from the previous one while their status is the same."""
-    apps = _apps(found)
+    apps = tuple(_with_log(app, found, previous) for app in _apps(found))
     unheard = _is_drifted(previous) if previous is not None and unsent_steps else False
     facts = (*found.facts, _rendered(found), *_progress(found, apps, previous, unheard))
     # Some of them quote what somebody hostile wrote.
@@ -141,6 +143,15 @@ def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
         message = ", ".join(f"{s.name} is {s.health or s.state}" for s in unwell)
     attempted = choice.failed.revision if choice.failed else choice.revision
     return AppReport(name, phase, attempted, good.revision if good else "", message[:MAX_TEXT], services)
+
+
+def _with_log(app: AppReport, found: Pass, previous: Report | None) -> AppReport:
+    """With what it wrote when it failed, for as long as it is not well by the same revision."""
+    if app.phase == "Healthy" or not found.tells_logs or found.converged is None:
+        return app
+    before = previous.apps if previous is not None else ()
+    known = next((one.log for one in before if (one.name, one.attempted) == (app.name, app.attempted)), ())
+    return replace(app, log=found.converged.wrote.get(app.name, known))
 
 
 def _left_alone(choice: Choice) -> Iterable[str]:
