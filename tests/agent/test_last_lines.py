@@ -1,6 +1,7 @@
 """The last lines of a container: no more than asked for, and nothing of what the container was given."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ class Written:
     def __init__(self, *parts: str, mounts: tuple[Path, ...] = (), **config: Any) -> None:
         self.api, self.parts, self.tail = self, [part.encode() for part in parts], 0
         binds = [{"Type": "bind", "Source": str(path)} for path in mounts]
-        self.found = {"Id": "ab", "Config": {"Env": [], **config}, "Mounts": [*binds, {"Type": "tmpfs", "Source": ""}]}
+        given = {"Env": [], **config}
+        mounts_told = [*binds, {"Type": "tmpfs", "Source": ""}]
+        self.found = {"Id": "ab", "Created": "2100-01-01T00:00:00Z", "Config": given, "Mounts": mounts_told}
 
     def inspect_container(self, container: str) -> dict[str, Any]:
         return self.found
@@ -111,6 +114,19 @@ def test_where_it_is_not_known_what_was_given_nothing_is_told(tmp_path: Path) ->
         assert lines_or_nothing(written, "ab", (tmp_path,), 20, 2048) == ()  # type: ignore[arg-type]  # as above
     # What somebody else keeps on the device is not the container's secret.
     assert told(Written("a line\n", mounts=(tmp_path / "gone",)), tmp_path / "configs") == ("a line",)
+
+
+def test_where_a_file_changed_under_the_container_nothing_is_told(tmp_path: Path) -> None:
+    """It may have written what was there before, which nobody knows any more."""
+    path = tmp_path / "live/app/web/file"
+    path.parent.mkdir(parents=True)
+    path.write_text("another secret")
+    os.utime(path, (4_200_000_000, 4_200_000_000))
+    with pytest.raises(StateError, match="has changed under it"):
+        told(Written(f"refused: {CANARY}\n", mounts=(path,)), tmp_path)
+    # Under the name of its content, what is written anew is the same, such as after a power cut.
+    path = path.rename(tmp_path / "0123")
+    assert told(Written("a line\n", mounts=(path,)), tmp_path) == ("a line",)
 
 
 def test_nothing_is_read_unless_somebody_asks() -> None:

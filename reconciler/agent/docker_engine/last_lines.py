@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine.client import Client
+from reconciler.agent.mounts.live_files import live_path
 from reconciler.errors import ReconcilerError, StateError
 
 # What is read to find them; a line without an end must not fill the memory.
@@ -68,8 +69,14 @@ def _given(found: answers.Answer, folders: Collection[Path]) -> Iterator[str]:
     yield from (config.get("Healthcheck") or {}).get("Test") or ()
     for mount in found["Mounts"]:
         source = Path(mount.get("Source") or "/")
-        if mount["Type"] == "bind" and any(source.is_relative_to(folder) for folder in folders):
-            yield _content(source)
+        if mount["Type"] != "bind" or not any(source.is_relative_to(folder) for folder in folders):
+            continue
+        content = _content(source)
+        is_live = any(source.is_relative_to(live_path(folder, "")) for folder in folders)
+        if is_live and source.stat().st_mtime > answers.moment(found["Created"]):
+            # The log may hold what the file held before, and nobody knows that any more.
+            raise StateError("what the container was given has changed under it", where=str(source))
+        yield content
 
 
 def _content(path: Path) -> str:
