@@ -145,9 +145,18 @@ class NoRoom(ImageUnavailable):
 
 
 class ServiceFailed(EngineError):
-    """A started service exited, or did not become healthy in time. Not `lasting` if somebody may have ended it."""
+    """A started service exited, or did not become healthy in time. Not `lasting` if somebody may have ended it.
+
+    `lines` are the last ones that it wrote, without what it was given; none, unless the device's settings ask for them.
+    """
 
     exit_code = 22
+
+    def __init__(
+        self, what: str, *, where: str = "", advice: str = "", lasting: bool = False, lines: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(what, where=where, advice=advice, lasting=lasting)
+        self.lines = lines
 
 
 class UpdateLocked(ReconcilerError):

@@ -33,6 +33,11 @@ class Container:
     files: frozenset[str] = frozenset()
     # Volumes without a name of their own, by where they are mounted.
     anonymous_volumes: Mapping[str, str] = field(default_factory=dict)
+    # Its last start, RFC 3339 in UTC, empty before the first; how often the Engine started it again by itself since
+    # somebody did; and whether the kernel ended it for want of memory.
+    started_at: str = ""
+    restarts: int = 0
+    out_of_memory: bool = False
 
     @property
     def is_running(self) -> bool:

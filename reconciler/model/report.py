@@ -11,7 +11,7 @@ MAX_REPORT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ServiceReport:
-    """One service as seen after the pass. `image_id` is the Engine's content id."""
+    """One service as seen after the pass. `image_id` is the Engine's content id; the last three are as of Container."""
 
     name: str
     image: str = ""
@@ -19,6 +19,13 @@ class ServiceReport:
     state: str = "missing"
     health: str = ""
     exit_code: int | None = None
+    started_at: str = ""
+    restarts: int = 0
+    out_of_memory: bool = False
+
+    def settled(self) -> "ServiceReport":
+        """Without what moves by itself. Of restarts, a doubling is news: a crash loop of a year makes 20."""
+        return replace(self, started_at="", restarts=self.restarts.bit_length())
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,12 @@ class AppReport:
     healthy: str = ""
     message: str = ""
     services: tuple[ServiceReport, ...] = ()
+    # Of a service that failed, the last lines that it wrote, without what it was given.
+    log: tuple[str, ...] = ()
+
+    def settled(self) -> "AppReport":
+        """Without what is no news."""
+        return replace(self, services=tuple(service.settled() for service in self.services), log=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,11 @@ class Report:
     machine: Machine = field(default_factory=Machine)
 
     def differs_from(self, other: "Report | None") -> bool:
-        """Is there news in it? The time, the number, the free disk and the steps of a quiet pass are none."""
+        """Is there news in it? The time, the number, the free disk and the steps of a quiet pass are none.
+
+        Nor is since when a service runs, how often it was started again as long as that has not doubled, and what it
+        wrote: each try writes it with another time.
+        """
         if other is None or self.steps:
             return True
         return self._news() != replace(other, steps=())._news()
@@ -84,4 +101,4 @@ class Report:
         return self._news() == other._news()
 
     def _news(self) -> "Report":
-        return replace(self, time="", sequence=0, disk_free_bytes=None)
+        return replace(self, time="", sequence=0, disk_free_bytes=None, apps=tuple(app.settled() for app in self.apps))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from reconciler.model.report import Report
+from reconciler.model.report import Report, ServiceReport
 
 _NAMED = ("seen", "trusted", "attempted", "applied", "healthy")
 
@@ -19,4 +19,20 @@ def state_lines(report: Report) -> Iterator[str]:
     for app in report.apps:
         yield ""
         yield f"{app.name}: {app.phase} {app.message}".rstrip()
-        yield from (f"  {s.name:<16} {s.state:<12} {s.health:<10} {s.image}".rstrip() for s in app.services)
+        for service in app.services:
+            yield f"  {service.name:<16} {service.state:<12} {service.health:<10} {service.image}".rstrip()
+            if told := ", ".join(_runs(service)):
+                yield f"{'':<18} {told}"
+        yield from (f"  | {line}" for line in app.log)
+
+
+def _runs(service: ServiceReport) -> Iterator[str]:
+    """How its runs began and ended."""
+    if service.started_at:
+        yield f"started {service.started_at}"
+    if service.restarts:
+        yield f"started again {service.restarts} times" if service.restarts > 1 else "started again once"
+    if service.exit_code is not None:
+        yield f"exited with {service.exit_code}"
+    if service.out_of_memory:
+        yield "out of memory"

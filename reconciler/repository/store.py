@@ -50,6 +50,12 @@ class Store:
         ids = first_parents(git, new, old, MAX_CHAIN)
         return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
 
+    def newest(self, commit: str, most: int) -> list[tuple[str, bytes]]:
+        """This commit and those before it by first parents, at most so many, oldest first, as (id, raw object)."""
+        git = Git(self._git_dir)
+        ids = first_parents(git, commit, None, most - 1)
+        return list(zip(ids, read_objects(git, ids, "commit"), strict=True))
+
     def commit(self, commit: str) -> bytes:
         """One raw commit object."""
         return read_objects(Git(self._git_dir), [commit], "commit")[0]

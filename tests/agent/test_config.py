@@ -1,4 +1,4 @@
-"""What apps may ask of the device: `spec.admission.allow` of its own settings."""
+"""The agent's own settings: what apps may ask of the device, and what is told of them."""
 
 from pathlib import Path
 
@@ -44,3 +44,20 @@ def test_what_is_no_grant_is_told_once(allow: str, told: str, tmp_path: Path) ->
     lines = str(caught.value).splitlines()
     assert told in lines[0]
     assert "grants nothing" not in "".join(lines[1:])
+
+
+def with_status(folder: Path, status: str) -> Path:
+    path = folder / "reconciler.yaml"
+    path.write_text(SETTINGS.replace("admission: {allow: ALLOW}", f"status: {status}"))
+    return path
+
+
+def test_what_services_write_is_told_only_when_somebody_asks(tmp_path: Path) -> None:
+    assert load_config(with_status(tmp_path, "{}")).status.log_lines == 0
+    assert load_config(with_status(tmp_path, "{logLines: 20}")).status.log_lines == 20
+
+
+@pytest.mark.parametrize("lines", ["21", "-1", "many", "true"])
+def test_no_more_lines_are_told_than_a_report_has_room_for(lines: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="logLines"):
+        load_config(with_status(tmp_path, f"{{logLines: {lines}}}"))

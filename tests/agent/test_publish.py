@@ -9,7 +9,7 @@ import pytest
 from reconciler.agent.passes.publish import Publisher
 from reconciler.agent.state.journal import Journal
 from reconciler.errors import RemoteUnavailable, StateError
-from reconciler.model import Report, Revisions
+from reconciler.model import AppReport, Report, Revisions, ServiceReport
 
 REPORT = Report(
     device="press-1", time="2026-06-01T00:00:00Z", phase="Healthy", revisions=Revisions(), steps=("start a/b",)
@@ -120,3 +120,40 @@ def test_what_is_held_and_could_not_be_sent_waits_too(
     publisher.send(62.0)
     assert link.sent == [REPORT, failed, failed]
     del full
+
+
+def of_service(report: Report, **fields: object) -> Report:
+    service = ServiceReport("serve", state="running", **fields)  # type: ignore[arg-type]  # each test gives its own
+    return replace(report, steps=(), apps=(AppReport("web", "Healthy", services=(service,)),))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_news"),
+    [
+        ({"started_at": "2026-06-01T00:00:00Z"}, {"started_at": "2026-06-01T00:00:30Z"}, False),
+        ({}, {"restarts": 1}, True),
+        ({"restarts": 4}, {"restarts": 7}, False),
+        ({"restarts": 7}, {"restarts": 8}, True),
+        ({"restarts": 900}, {}, True),
+        ({}, {"out_of_memory": True}, True),
+    ],
+)
+def test_of_how_a_service_runs_only_what_somebody_would_ask_about_is_news(
+    before: dict[str, object], after: dict[str, object], is_news: bool
+) -> None:
+    assert of_service(LATER, **after).differs_from(of_service(REPORT, **before)) is is_news
+
+
+def test_what_a_service_wrote_is_no_news_by_itself() -> None:
+    """It is tried again and again, and writes each time what time it is."""
+    before, after = (AppReport("web", "Failed", log=(line,)) for line in ("10:00 cannot start", "10:01 cannot start"))
+    assert not replace(LATER, steps=(), apps=(after,)).differs_from(replace(REPORT, apps=(before,)))
+
+
+def test_a_crash_loop_of_a_year_makes_few_reports(link: Link, publisher: Publisher) -> None:
+    """Started again each minute: what counts up may not fill the branch."""
+    publisher.send(1.0)
+    for restarts in range(1, 500_000, 7):
+        publisher.record(of_service(LATER, restarts=restarts), 2.0)
+        publisher.send(2.0)
+    assert len(link.sent) <= 20

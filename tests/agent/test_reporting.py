@@ -1,13 +1,19 @@
 """What a report says that comes before another one was sent."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reconciler.agent.errands.delivery import encode
 from reconciler.agent.passes.converge import converge
 from reconciler.agent.passes.reporting import Pass, compose_report
 from reconciler.agent.state.journal import Journal
-from reconciler.model import Report
+from reconciler.model import AppReport, Report, ServiceReport
+from reconciler.model.codec import from_json, to_plain
+from reconciler.model.report_text import state_lines
+from tests.fakes.box import STARTED
 from tests.fakes.engine import FakeEngine
 from tests.planning.test_plan_properties import device, drawn
 
@@ -24,10 +30,11 @@ class Reports:
         self._last: Report | None = None
         self._unsent: tuple[str, ...] = ()
 
-    def make(self) -> Report:
-        converged = converge(drawn(FLEET), REVISION, self.engine, self._journal, 0.0)
+    def make(self, image: str = "web:1", revision: str = REVISION, *, tells_logs: bool = False) -> Report:
+        fleet = {"shop": {"web": {**FLEET["shop"]["web"], "image": image}}}
+        converged = converge(drawn(fleet), revision, self.engine, self._journal, 0.0)
         self.engine.settle()
-        found = Pass("press", "2026-11-23T04:30:01Z", trusted=REVISION, converged=converged)
+        found = Pass("press", "2026-11-23T04:30:01Z", trusted=revision, converged=converged, tells_logs=tells_logs)
         self._last = compose_report(found, self._last, self._unsent)
         self._unsent = self._last.steps
         return self._last
@@ -69,3 +76,70 @@ def test_steps_of_a_new_revision_that_nobody_heard_of_are_no_drift(tmp_path: Pat
     made = Reports(tmp_path)
     assert made.make().steps
     assert drifted(made.make()) == "False"
+
+
+def test_a_service_tells_since_when_it_runs_and_how_often_it_was_started_again(reports: Reports) -> None:
+    (service,) = reports.make().apps[0].services
+    assert (service.started_at, service.restarts, service.out_of_memory) == (STARTED, 0, False)
+    box = reports.engine.box("shop-web-1")
+    box.restarts, box.out_of_memory = 3, True
+    (service,) = (report := reports.make()).apps[0].services
+    assert (service.restarts, service.out_of_memory) == (3, True)
+    assert f"{'':<18} started {STARTED}, started again 3 times, out of memory" in state_lines(report)
+
+
+def test_a_report_without_these_fields_is_read_and_they_are_left_out_while_there_is_nothing_to_tell() -> None:
+    """Between versions: an older device tells less, and is understood; a service that never ran looks as before."""
+    app = {"name": "web", "phase": "Healthy", "services": [{"name": "serve"}]}
+    older = {"device": "d", "phase": "Healthy", "time": "t", "apps": [app]}
+    report = from_json(Report, json.dumps(older).encode())
+    assert report.apps[0].services == (ServiceReport("serve"),)
+    assert to_plain(report) == older
+
+
+NEWER, NEWEST = f"main@sha1:{'b' * 40}", f"main@sha1:{'c' * 40}"
+
+
+def fails(reports: Reports, image: str, *lines: str) -> None:
+    reports.engine.behaviours[image], reports.engine.logs[image] = "unhealthy", lines
+
+
+def test_what_a_service_wrote_that_failed_is_told_until_it_is_well(
+    reports: Reports, caplog: pytest.LogCaptureFixture
+) -> None:
+    fails(reports, "web:2", "loading", "no \x1b[31mcamera")
+    (app,) = reports.make("web:2", NEWER, tells_logs=True).apps
+    assert (app.phase, app.log) == ("RolledBack", ("loading", "no \x1b[31mcamera"))
+    assert "wrote    shop/web: loading" in caplog.messages
+    assert not any("\x1b" in message for message in caplog.messages), "it may end up on a terminal"
+    # It is not tried again, and its container is gone.
+    report = reports.make("web:2", NEWER, tells_logs=True)
+    assert report.apps[0].log == app.log
+    assert "  | loading" in state_lines(report)
+    (app,) = reports.make("web:3", NEWEST, tells_logs=True).apps
+    assert (app.phase, app.log) == ("Healthy", ())
+
+
+def test_of_another_try_what_that_one_wrote_is_told(reports: Reports) -> None:
+    fails(reports, "web:2", "no camera")
+    reports.make("web:2", NEWER, tells_logs=True)
+    fails(reports, "web:3")
+    assert reports.make("web:3", NEWEST, tells_logs=True).apps[0].log == ()
+
+
+def test_who_asks_for_it_no_more_is_told_nothing_more(reports: Reports) -> None:
+    fails(reports, "web:2", "no camera")
+    assert reports.make("web:2", NEWER, tells_logs=True).apps[0].log
+    assert reports.make("web:2", NEWER).apps[0].log == ()
+
+
+def test_what_services_wrote_is_the_first_thing_that_a_report_has_no_room_for() -> None:
+    """Twenty lines of every app, and a message of each."""
+    apps = [AppReport(f"app-{n}", "Failed", message="m" * 500, log=("x" * 100,) * 20) for n in range(40)]
+    report = Report("press", "Failed", "2026-06-01T00:00:00Z", apps=tuple(apps), steps=("start a/b",))
+    told = from_json(Report, encode(report))
+    assert (told.is_shortened, told.steps) == (True, report.steps)
+    assert {len(app.log) for app in told.apps} == {5}
+    assert {len(app.message) for app in told.apps} == {500}
+    more = replace(report, apps=tuple(replace(app, message="m" * 1000) for app in apps))
+    assert {app.log for app in from_json(Report, encode(more)).apps} == {()}

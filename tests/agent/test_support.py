@@ -3,10 +3,12 @@
 import json
 import stat
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
 
+from reconciler.agent.commands import support_engine
 from reconciler.agent.commands.support import write_bundle
 from reconciler.errors import PermissionDenied, StateError
 
@@ -42,8 +44,22 @@ def test_a_device_where_nothing_works_tells_why(tmp_path: Path) -> None:
     assert {"check.json", "settings.yaml", "report.json", "trusted.json", "refs.txt", "state.txt"} <= set(names)
     checks = {one["id"]: one["verdict"] for one in json.loads(found["support/check.json"])}
     assert checks["settings"] == "ok" and checks["engine"] == "failed"
-    assert found["support/refs.txt"].startswith(b"not found out: ")
+    for name in ("refs.txt", "commits.txt", "plan.txt", "containers.json", "networks.txt", "volumes.txt"):
+        assert found[f"support/{name}"].startswith(b"not found out: "), name
+    assert "containers.log" not in names
     assert stat.S_IMODE(bundle.stat().st_mode) == 0o600
+
+
+def test_logs_of_containers_are_in_it_when_somebody_wants_them(tmp_path: Path) -> None:
+    assert "containers.log" in write_bundle(tmp_path / "b.tar.gz", device(tmp_path), with_logs=True)
+
+
+def test_what_does_not_come_to_an_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.agent.commands.support._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(support_engine, "plan", lambda config: threading.Event().wait())
+    bundle = tmp_path / "b.tar.gz"
+    write_bundle(bundle, device(tmp_path))
+    assert contents(bundle)["support/plan.txt"] == b"not found out: no answer within 0.05 s\n"
 
 
 def test_no_password_of_the_device_is_in_it(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ test_engine_contract.py runs them against the fake and against a real Docker Eng
 """
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import Protocol
 
 import pytest
 
+from lab.waiting import wait_until
 from reconciler.agent.engine.seam import Engine
 from reconciler.errors import EngineError, EngineUnavailable, ImageUnavailable, ServiceFailed
 from reconciler.model import (
@@ -237,6 +239,26 @@ class EngineContract:
         bench.engine.perform(StopContainer(*WHY, found.id))
         bench.engine.perform(RemoveContainer(*WHY, found.id))
         assert not look(bench).containers
+
+    def test_a_container_tells_since_when_it_runs(self, bench: Bench) -> None:
+        make_network(bench)
+        created = create(bench, web(bench))
+        assert (created.started_at, created.restarts, created.out_of_memory) == ("", 0, False)
+        bench.engine.perform(StartContainer(*WHY, created.id))
+        running = seen(bench)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", running.started_at)
+        assert (running.restarts, running.out_of_memory) == (0, False)
+        bench.kill(WEB)
+        assert (seen(bench).started_at, seen(bench).out_of_memory) == (running.started_at, False)
+
+    def test_what_the_engine_starts_again_is_counted(self, bench: Bench) -> None:
+        make_network(bench)
+        found = start(bench, web(bench, "exits", restart="always"))
+        # Nobody listens to its events here, and one look after the other may find it in the same state.
+        fresh = bench.other(bench.device)
+        wait_until(lambda: fresh.observe(bench.device).containers[0].restarts > 0, 10, "the Engine to start it again")
+        bench.engine.perform(StopContainer(*WHY, found.id))
+        bench.engine.perform(RemoveContainer(*WHY, found.id))
 
     def test_a_killed_container_shows_its_signal(self, bench: Bench) -> None:
         make_network(bench)

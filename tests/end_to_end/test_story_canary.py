@@ -4,6 +4,7 @@ Attack A97 of the security model. The words of a secret are searched for in all 
 end well and paths that do not.
 """
 
+import json
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -42,6 +43,13 @@ class Ears:
             self.run(command, command)
         self.run("status as JSON", "status", "-o", "json")
 
+    def bundle(self) -> None:
+        """All that somebody gets who helps from afar, with the logs of containers."""
+        path = self.story.folder / "help.tar.gz"
+        self.run("support-bundle", "support-bundle", "--logs", str(path))
+        unpacked = subprocess.run(["tar", "-xzOf", str(path)], capture_output=True, check=True)
+        self.said["the support bundle"] = unpacked.stdout
+
     def reports(self) -> None:
         """Every object that is on the status branch, whatever it is."""
         self.said["the status branch"] = self.story.git("log", "-p", "--format=raw", "status").encode()
@@ -74,17 +82,14 @@ def test_where_all_goes_well(ears: Ears) -> None:
     ears.story.push("The first version")
     ears.once("the first version")
     assert CANARY in (ears.story.device.state / "apps.json").read_text(), "it is on the device, of course"
-    with_secrets(ears.story, "two", command=["sh", "-c", f"echo {CANARY}; exec httpd -f -p 8080 -h /www"])
+    with_secrets(ears.story, "two", command=["sh", "-c", f"echo {CANARY} $$((20+22)); exec httpd -f -p 8080 -h /www"])
     ears.story.push("A secret in the command")
     ears.once("another version")
     ears.story.container("web").stop()
     ears.once("healing")
     ears.all_commands()
-    bundle = ears.story.folder / "help.tar.gz"
-    ears.run("support-bundle", "support-bundle", str(bundle))
-    ears.said["the support bundle"] = subprocess.run(
-        ["tar", "-xzOf", str(bundle)], capture_output=True, check=True
-    ).stdout
+    ears.bundle()
+    assert b"... 42" in ears.said["the support bundle"]
     ears.reports()
     assert ears.told() == []
 
@@ -132,6 +137,27 @@ def test_where_something_is_wrong(ears: Ears) -> None:
         ears.story.push("Something is wrong")
         ears.once(name, code)
     ears.all_commands()
+    ears.bundle()
+    ears.reports()
+    assert ears.told() == []
+
+
+def test_where_a_service_tells_its_secrets_and_fails(ears: Ears) -> None:
+    """Somebody asked for what services wrote; what they were given is not told even then."""
+    ears.story.settings("spec:\n", "spec:\n  status: {logLines: 20}\n")
+    ears.story.push("The good version")
+    ears.once("the good version")
+    mounts = {"configs": [{"source": "c", "target": "/c"}], "secrets": ["pin"]}
+    script = "echo $$PASSWORD $$FROM_VARIABLE $$((20+22)); cat /c /run/secrets/pin; exit 3"
+    secret = {"secrets": {"pin": {"environment": "PIN"}}, "configs": {"c": {"content": f"password={CANARY}"}}}
+    with_secrets(ears.story, "one", secret, command=["sh", "-c", script], restart="no", **mounts)
+    ears.story.push("A service that tells what it knows")
+    ears.once("a service that tells what it knows", 22)
+    assert b"wrote    web-" in ears.said["once, a service that tells what it knows"]
+    ears.all_commands()
+    (app,) = json.loads(ears.said["status as JSON"])["apps"]
+    assert (app["phase"], app["log"]) == ("RolledBack", ["... ... 42", "......"])
+    ears.bundle()
     ears.reports()
     assert ears.told() == []
 

@@ -78,4 +78,12 @@ def test_a_bundle_for_somebody_who_helps_has_no_value_of_an_environment(story: S
     assert json.loads(found["report.json"])["phase"] == "RolledBack" or b"unhealthy" in found["report.json"]
     assert b"refs/reconciler/main" in found["refs.txt"]
     assert json.loads(found["trusted.json"])["principal"] == story.ann.email
+    (seen,) = json.loads(found["containers.json"])
+    assert (seen["name"], seen["state"]) == (story.container_name("web"), "running")
+    assert {"health", "exit_code", "out_of_memory", "restarts", "labels", "ports", "mounts", "networks"} <= set(seen)
+    assert {"environment", "command", "Env", "Cmd"}.isdisjoint(seen)
+    assert b"container" in found["plan.txt"] or b"nothing to do" in found["plan.txt"]
+    assert f" signed by {story.ann.email} (SHA256:" in found["commits.txt"].decode()
+    assert f"{story.app_name('web')}_default {story.device.name}" in found["networks.txt"].decode().splitlines()
+    assert not found["volumes.txt"].startswith(b"not found out")
     assert not [name for name, content in found.items() if b"hunter2" in content]

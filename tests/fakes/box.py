@@ -8,6 +8,9 @@ from reconciler.errors import EngineError
 from reconciler.model import Container, Limits, Service
 from reconciler.planning import kept_limits
 
+# Nobody's clock goes here: all that was started, was started then.
+STARTED = "2026-01-01T00:00:00Z"
+
 
 @dataclass
 class Box:
@@ -29,6 +32,9 @@ class Box:
     limits: Limits = field(default_factory=Limits)
     restart: str = "no"
     restart_attempts: int = 0
+    started_at: str = ""
+    restarts: int = 0
+    out_of_memory: bool = False
     # Cannot work with what it was told of last.
     is_broken: bool = False
 
@@ -43,11 +49,12 @@ class Box:
     def run(self, behaviour: str) -> None:
         """Run as such an image does: `job` and `exits` have no health check and end at once, the rest is starting."""
         self.state, self.health, self.exit_code = "running", "starting", 0
+        self.started_at, self.restarts, self.out_of_memory = STARTED, 0, False
         if behaviour in ("job", "exits"):
             self.end(3 if behaviour == "exits" else 0)
             policy = self.restart
             if policy in ("always", "unless-stopped") or (policy == "on-failure" and self.exit_code):
-                self.state = "restarting"
+                self.state, self.restarts = "restarting", 1
 
     def obey(self, service: Service, unlimited: frozenset[str] = frozenset()) -> None:
         """Take over its limits and restart policy, as a kernel does that cannot keep to some. 0 changes nothing."""
@@ -66,7 +73,7 @@ class Box:
             self.health = "unhealthy" if behaviour == "unhealthy" or self.is_broken else "healthy"
 
     def look(self) -> Look:
-        return Look(self.state, self.health, self.exit_code, running_for=float("inf"))
+        return Look(self.state, self.health, self.exit_code, running_for=float("inf"), out_of_memory=self.out_of_memory)
 
     def shown(self, image: str) -> Container:
         """As the Engine lists it; `image` is its reference, or its id when that means another image by now."""
@@ -87,6 +94,9 @@ class Box:
             restart_attempts=self.restart_attempts,
             files=frozenset(m.source for m in self.service.mounts if m.kind in ("config", "secret") and not m.live),
             joined=self.joined,
+            started_at=self.started_at,
+            restarts=self.restarts,
+            out_of_memory=self.out_of_memory,
         )
 
 

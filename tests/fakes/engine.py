@@ -258,7 +258,8 @@ class FakeEngine(World):
         look = box.look()
         verdict, reason = judge_job(look) if isinstance(step, AwaitCompleted) else judge(step.service, look, first)
         if verdict is not Verdict.GOOD and step.required:
-            raise ServiceFailed(f"{step.subject} {reason}", advice="see its logs")
+            lines = self.logs.get(box.service.image, ())
+            raise ServiceFailed(f"{step.subject} {reason}", advice="see its logs", lines=lines)
 
     def _shown(self, box: Box) -> Container:
         is_moved = self.images.get(listed_name(box.service.image)) != box.image_id

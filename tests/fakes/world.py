@@ -26,6 +26,8 @@ class World:
         # So many images have room on its disk.
         self.room = 1000
         self.behaviours: dict[str, str] = {}
+        # The last lines that containers of these images wrote, for who may read them.
+        self.logs: dict[str, tuple[str, ...]] = {}
         # Files that change under containers, by place: their bytes, and the name of what containers were told of.
         self.live_content: dict[str, bytes] = {}
         self.live: dict[str, str] = {}

@@ -71,6 +71,14 @@ def test_get_tells_all_that_the_newest_report_says(desk: FleetDesk, branch: Writ
     assert desk.fleet("get", "d1", "-o", "json").json["report"]["device"] == "d1"
 
 
+def test_get_tells_how_services_run(desk: FleetDesk, branch: WrittenBranch) -> None:
+    runs = {"started_at": "2026-06-01T00:00:00Z", "restarts": 1, "exit_code": 137, "out_of_memory": True}
+    service = {"name": "web", "image": "busybox:1.36", "state": "exited", **runs}
+    say(branch, told(apps=[{"name": "web", "phase": "Degraded", "services": [service]}]))
+    lines = desk.fleet("get", "d1").lines
+    assert f"{'':<18} started 2026-06-01T00:00:00Z, started again once, exited with 137, out of memory" in lines
+
+
 def test_a_device_that_is_none_is_an_error(desk: FleetDesk, branch: WrittenBranch) -> None:
     say(branch, told())
     for command in ("get", "why", "history", "audit"):

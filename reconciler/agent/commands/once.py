@@ -130,7 +130,7 @@ def fitness(options: argparse.Namespace) -> int:
 
 def support(options: argparse.Namespace) -> int:
     """Write what somebody needs who helps from afar."""
-    names = write_bundle(options.file, options.config)
+    names = write_bundle(options.file, options.config, with_logs=options.logs)
     print(json.dumps(names) if options.output == "json" else f"wrote {options.file}: {', '.join(names)}")
     return 0
 

@@ -105,6 +105,11 @@ def _add_support(commands: "argparse._SubParsersAction[Parser]") -> None:
     text = "what somebody needs who helps from afar, and no secret, in one compressed tar archive"
     command = commands.add_parser("support-bundle", help=text, description=text)
     command.add_argument("file", type=Path, metavar="FILE", help="such as press-0041.tar.gz; an older one is replaced")
+    command.add_argument(
+        "--logs",
+        action="store_true",
+        help="also the newest lines of containers, without what they were given",
+    )
     command.set_defaults(verbose=False)
 
 

@@ -3,8 +3,6 @@
 import io
 import json
 import os
-import re
-import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +10,8 @@ from pathlib import Path
 
 import reconciler
 from reconciler.agent.checks import IDS, check
+from reconciler.agent.checks.checked import within
+from reconciler.agent.commands import support_engine, support_journal
 from reconciler.agent.host.device_root import root_of
 from reconciler.agent.host.machine import look_at_machine
 from reconciler.agent.settings.config import Config, load_config
@@ -20,16 +20,15 @@ from reconciler.errors import PermissionDenied, ReconcilerError, StateError
 from reconciler.model.codec import to_plain
 from reconciler.repository import Store
 
-_LOG_LINES, _MOST = 2000, 4 * 1024 * 1024
+_MOST = 4 * 1024 * 1024
 _PATIENCE_SECONDS = 30.0
-_CREDENTIALS = re.compile(rb"://[^/\s'\"]*@")
 
 
-def write_bundle(path: Path, settings: Path) -> list[str]:
+def write_bundle(path: Path, settings: Path, *, with_logs: bool = False) -> list[str]:
     """Write a compressed tar archive (mode 0600), and say what is in it. Raises ReconcilerError; nothing is half there.
 
     What cannot be found out says why. Values of environments, contents of configs and files of keys and tokens are not
-    in it: they are never asked for.
+    in it: they are never asked for, but to blot them out of the logs of containers where somebody wants these.
     """
     beside = path.with_name(f".{path.name}.new")
     names: list[str] = []
@@ -37,7 +36,7 @@ def write_bundle(path: Path, settings: Path) -> list[str]:
         with beside.open("xb") as file:
             beside.chmod(0o600)
             with tarfile.open(fileobj=file, mode="w:gz") as archive:
-                for name, content in _parts(settings):
+                for name, content in _parts(settings, with_logs=with_logs):
                     names.append(name)
                     _add(archive, f"support/{name}", content[:_MOST])
         beside.rename(path)
@@ -51,12 +50,13 @@ def write_bundle(path: Path, settings: Path) -> list[str]:
     return names
 
 
-def _parts(settings: Path) -> Iterator[tuple[str, bytes]]:
+def _parts(settings: Path, *, with_logs: bool) -> Iterator[tuple[str, bytes]]:
     yield "versions.json", _told(_versions)
     yield "check.json", _json([to_plain(finding) for finding in check(settings, IDS)])
     # Settings with a password in an address are refused, and may be what somebody asks for help with.
-    yield "settings.yaml", _told(lambda: _CREDENTIALS.sub(b"://***@", settings.read_bytes()))
-    yield "service.log", _told(_service_log)
+    yield "settings.yaml", _told(lambda: support_journal.CREDENTIALS.sub(b"://***@", settings.read_bytes()))
+    yield "service.log", _told(support_journal.service_log)
+    yield "engine.log", _told(support_journal.engine_log)
     try:
         config = load_config(settings)
     except ReconcilerError as error:
@@ -66,6 +66,13 @@ def _parts(settings: Path) -> Iterator[tuple[str, bytes]]:
     yield "trusted.json", _told(lambda: _json(to_plain(Journal(config.state).trusted)))
     yield "refs.txt", _told(lambda: "\n".join(Store(config.state / "repository.git").refs()).encode())
     yield "state.txt", _told(lambda: "\n".join(_files(config.state)).encode())
+    yield "commits.txt", _told(lambda: support_journal.commits(config))
+    yield "plan.txt", _told(lambda: support_engine.plan(config))
+    yield "containers.json", _told(lambda: support_engine.containers(config))
+    yield "networks.txt", _told(lambda: support_engine.names(config, "networks"))
+    yield "volumes.txt", _told(lambda: support_engine.names(config, "volumes"))
+    if with_logs:
+        yield "containers.log", _told(lambda: support_engine.logs(config))
 
 
 def _versions() -> bytes:
@@ -74,10 +81,10 @@ def _versions() -> bytes:
 
 
 def _told(find_out: Callable[[], bytes]) -> bytes:
-    """What was found out, or why not."""
+    """What was found out, or why not; nothing is waited for without end."""
     try:
-        return find_out()
-    except (ReconcilerError, OSError) as error:
+        return within(_PATIENCE_SECONDS, find_out)
+    except (ReconcilerError, OSError, ValueError) as error:
         return f"not found out: {error}\n".encode()
 
 
@@ -92,15 +99,6 @@ def _files(state: Path) -> Iterator[str]:
         status = path.lstat()
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(status.st_mtime))
         yield f"{oct(status.st_mode)[-4:]} {status.st_uid} {status.st_size:>12} {when} {path.name}"
-
-
-def _service_log() -> bytes:
-    """The newest lines of the service, of systemd's journal. It logs steps and errors, never a value."""
-    command = ["journalctl", "--unit=reconciler", f"--lines={_LOG_LINES}", "--no-pager", "--output=short-iso"]
-    try:
-        return subprocess.run(command, capture_output=True, timeout=_PATIENCE_SECONDS, check=False).stdout
-    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        raise StateError(f"journalctl did not answer: {error}") from error
 
 
 def _json(plain: object) -> bytes:

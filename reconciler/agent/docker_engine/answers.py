@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.agent.docker_engine import container_body as labels
 from reconciler.agent.engine.health import Look
+from reconciler.agent.state.moment import rfc3339
 from reconciler.model import Container, Limits, ObservedNetwork, ObservedVolume
 from reconciler.planning import kept_limits
 
@@ -18,13 +19,14 @@ _STATUS_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
 # What the Engine calls a volume that nobody named.
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _NANOSECONDS = 1e9
+_NEVER = "0001-"
 _PATH = re.compile(r"[A-Za-z0-9_./-]+")
 
 Answer = Mapping[str, Any]
 
 
 def container(
-    found: Answer, network_ids: Mapping[str, str], adjustable: "Adjustable", folders: Collection[Path]
+    found: Answer, network_ids: Mapping[str, str], inspected: "Inspected", folders: Collection[Path]
 ) -> Container:
     """One element of GET /containers/json. `network_ids` are those of today, by name; `folders` hold configs."""
     carried, status = found["Labels"], found["Status"]
@@ -48,21 +50,26 @@ def container(
             # Before its first start, a container knows no id yet.
             if endpoint["NetworkID"] and network_ids.get(name, endpoint["NetworkID"]) != endpoint["NetworkID"]
         ),
-        limits=adjustable.limits,
-        restart=adjustable.restart,
-        restart_attempts=adjustable.restart_attempts,
-        files=frozenset(
-            Path(mount["Source"]).name
-            for mount in found["Mounts"]
-            if mount["Type"] == "bind" and Path(mount["Source"]).parent in folders
-        ),
+        limits=inspected.limits,
+        restart=inspected.restart,
+        restart_attempts=inspected.restart_attempts,
+        files=_files(found, folders),
         joined=frozenset(carried.get(labels.JOINED, "").split()),
-        anonymous_volumes={
-            mount["Destination"]: mount["Name"]
-            for mount in found["Mounts"]
-            if mount["Type"] == "volume" and _ANONYMOUS.fullmatch(mount["Name"])
-        },
+        anonymous_volumes=_anonymous(found),
+        started_at=inspected.started_at,
+        restarts=inspected.restarts,
+        out_of_memory=inspected.out_of_memory,
     )
+
+
+def _files(found: Answer, folders: Collection[Path]) -> frozenset[str]:
+    binds = (Path(mount["Source"]) for mount in found["Mounts"] if mount["Type"] == "bind")
+    return frozenset(path.name for path in binds if path.parent in folders)
+
+
+def _anonymous(found: Answer) -> dict[str, str]:
+    volumes = (mount for mount in found["Mounts"] if mount["Type"] == "volume")
+    return {one["Destination"]: one["Name"] for one in volumes if _ANONYMOUS.fullmatch(one["Name"])}
 
 
 def foreign(found: Answer) -> Container:
@@ -78,21 +85,28 @@ def foreign(found: Answer) -> Container:
 
 
 @dataclass(frozen=True, slots=True)
-class Adjustable:
-    """What POST /containers/{id}/update can change."""
+class Inspected:
+    """What the list call does not hold of a container: what `docker update` changes, and how its runs began and ended.
+
+    `state` is the Engine's word for when this was so.
+    """
 
     limits: Limits
     restart: str
     restart_attempts: int
+    state: str = ""
+    started_at: str = ""
+    restarts: int = 0
+    out_of_memory: bool = False
 
 
 # Of what belongs to others, nobody asks.
-UNREAD = Adjustable(Limits(), "no", 0)
+UNREAD = Inspected(Limits(), "no", 0)
 
 
-def adjustable(found: Answer) -> Adjustable:
+def inspected(found: Answer) -> Inspected:
     """GET /containers/{id}/json."""
-    host = found["HostConfig"]
+    host, state = found["HostConfig"], found["State"]
     policy = host["RestartPolicy"]
     swappiness = host.get("MemorySwappiness")
     limits = Limits(
@@ -108,7 +122,20 @@ def adjustable(found: Answer) -> Adjustable:
         cpu_period=host["CpuPeriod"],
         cpuset=host["CpusetCpus"],
     )
-    return Adjustable(kept_limits(limits), policy["Name"] or "no", policy["MaximumRetryCount"])
+    return Inspected(
+        kept_limits(limits),
+        policy["Name"] or "no",
+        policy["MaximumRetryCount"],
+        state["Status"],
+        _started(state["StartedAt"]),
+        found["RestartCount"],
+        bool(state.get("OOMKilled")),
+    )
+
+
+def _started(written: str) -> str:
+    """Without what is below a second; nothing for one that was never started, of which the Engine says year 1."""
+    return "" if written.startswith(_NEVER) else rfc3339(moment(written))
 
 
 # What of GET /info says that the kernel keeps to these limits.
@@ -185,9 +212,13 @@ def change(event: Answer, device: str) -> str:
     return f"{actor.get('name', '')} {action}" if is_ours and action.partition(":")[0] in _CHANGES else ""
 
 
-def is_update(event: Answer) -> bool:
-    """Did somebody change what `adjustable` reads?"""
-    return (event["Type"], event["Action"]) == ("container", "update")
+# After these, an inspect tells something else.
+_INSPECTED = ("update", "start", "die", "oom")
+
+
+def is_news(event: Answer) -> bool:
+    """Did something change what `inspected` reads?"""
+    return event["Type"] == "container" and event["Action"] in _INSPECTED
 
 
 def hidden_values(config: Answer) -> list[str]:

@@ -15,15 +15,16 @@ from reconciler.agent.docker_engine.binds import check_binds
 from reconciler.agent.docker_engine.client import Client
 from reconciler.agent.docker_engine.container_body import container_body, endpoint, network_body
 from reconciler.agent.docker_engine.host_config import update_body
+from reconciler.agent.docker_engine.last_lines import lines_or_nothing
 from reconciler.agent.docker_engine.observing import Observer
 from reconciler.agent.docker_engine.pulling import pull
-from reconciler.agent.engine.health import COMPLETION_SECONDS, GRACE_SECONDS, Look, Verdict, judge, judge_job
+from reconciler.agent.docker_engine.waiting import Waits
 from reconciler.agent.engine.pull_progress import Progress, Tell
 from reconciler.agent.host.disk import complaint
 from reconciler.agent.host.links import place
 from reconciler.agent.mounts.lock_files import make_lock_folder
 from reconciler.agent.mounts.service_files import ServiceFiles
-from reconciler.errors import EngineError, NoRoom, ServiceFailed
+from reconciler.errors import EngineError, NoRoom
 from reconciler.model import Network, ObservedState, Volume
 from reconciler.planning import (
     AwaitCompleted,
@@ -49,13 +50,14 @@ from reconciler.planning import (
     WriteLive,
 )
 
-POLL_SECONDS = 0.2
+# What a report has room for, of each app that fails.
+_MOST_LINES_BYTES = 2048
 
 
 class DockerEngine:
     """One Docker Engine, and the files of services beside it. Pulls leave `keep_free` bytes of its disk free.
 
-    The disk of the device is at `root`.
+    The disk of the device is at `root`. Of what fails, the last `log_lines` are read, without what it was given.
     """
 
     # More do not start 20 containers sooner: most of a start is the Engine's and the kernel's own work.
@@ -69,13 +71,17 @@ class DockerEngine:
         keep_free: int = 0,
         root: Path = Path("/"),
         *,
+        log_lines: int = 0,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._device, self._files = Client(url), device, files
         self._keep_free, self._root = keep_free, root
         self._observer = Observer(self._client, device, files)
-        self._sleep, self._clock = sleep, clock
+        client, folders = self._client, files.folders
+        self._waits = Waits(
+            client, lambda one: lines_or_nothing(client, one, folders, log_lines, _MOST_LINES_BYTES), sleep, clock
+        )
 
     def version(self) -> str:
         with self._client.errors("ask its version"):
@@ -153,9 +159,9 @@ class DockerEngine:
             case CreateVolume():
                 self._create_volume(step)
             case AwaitHealthy():
-                self._await_healthy(step)
+                self._waits.until_healthy(step)
             case AwaitCompleted():
-                self._await_completed(step)
+                self._waits.until_completed(step)
             case _:
                 self._perform_on_container(step)
 
@@ -167,6 +173,7 @@ class DockerEngine:
                 self._api.start(step.container)
             case RestartContainer():
                 self._api.restart(step.container, timeout=self._grace(step.container))
+                self._observer.forget(step.container)
             case UnpauseContainer():
                 self._api.unpause(step.container)
             case UpdateContainer():
@@ -251,42 +258,6 @@ class DockerEngine:
         """The seconds between asking it to end and ending it."""
         grace = self._api.inspect_container(container)["Config"].get("StopTimeout")
         return 10 if grace is None else int(grace)
-
-    def _await_healthy(self, step: AwaitHealthy) -> None:
-        first = self._look(step.container)
-        monitor = step.service.update.monitor
-        proven = self._clock() + (monitor if step.was_well else 0.0)
-
-        def judged(look: Look) -> tuple[Verdict, str]:
-            verdict, reason = judge(step.service, look, first)
-            is_early = verdict is Verdict.GOOD and self._clock() < proven
-            return (Verdict.WAIT if is_early else verdict), reason
-
-        self._await(step, judged, max(first.patience(monitor), monitor + GRACE_SECONDS))
-
-    def _await_completed(self, step: AwaitCompleted) -> None:
-        self._await(step, judge_job, COMPLETION_SECONDS)
-
-    def _await(
-        self, step: AwaitHealthy | AwaitCompleted, judgement: Callable[[Look], tuple[Verdict, str]], patience: float
-    ) -> None:
-        deadline = self._clock() + patience
-        while True:
-            look = self._look(step.container)
-            verdict, reason = judgement(look)
-            late = self._clock() > deadline
-            if verdict is Verdict.GOOD or (not step.required and (late or verdict is Verdict.BAD)):
-                return
-            if verdict is Verdict.BAD or late:
-                waited = f" after {patience:g} s" if late else ""
-                advice = f"see `docker logs {step.service.container_name}`"
-                raise ServiceFailed(
-                    f"{step.subject} {reason}{waited}", advice=advice, lasting=not look.may_be_ended_by_hand
-                )
-            self._sleep(POLL_SECONDS)
-
-    def _look(self, container: str) -> Look:
-        return answers.look(self._api.inspect_container(container), time.time())
 
     @property
     def _api(self) -> Any:

@@ -14,13 +14,13 @@ from reconciler.model import Container, ObservedState
 
 
 class Observer:
-    """Observes, and listens. What `docker update` changes is remembered of a container until an event tells of it."""
+    """Observes, and listens. What an inspect tells is remembered of a container until an event tells of a change."""
 
     def __init__(self, client: Client, device: str, files: ServiceFiles) -> None:
         self._client, self._device, self._files = client, device, files
-        self._adjustable: dict[str, answers.Adjustable] = {}
-        # Goes up with each update, so that what was read before it is not remembered after it.
-        self._updates = 0
+        self._inspected: dict[str, answers.Inspected] = {}
+        # Goes up with each change, so that what was read before it is not remembered after it.
+        self._changes = 0
         self._info: answers.Answer | None = None
 
     def observe(self, device: str) -> ObservedState:
@@ -67,7 +67,7 @@ class Observer:
             self.forget()
             self._info = None
             for event in events:
-                if answers.is_update(event):
+                if answers.is_news(event):
                     self.forget(str(event["Actor"]["ID"]))
                 if change := answers.change(event, self._device):
                     yield change
@@ -75,26 +75,27 @@ class Observer:
     def _containers(self, found: list[Any], ids: dict[str, str]) -> Iterator[Container]:
         for one in found:
             try:
-                yield answers.container(one, ids, self._adjustable_of(one["Id"]), self._files.folders)
+                yield answers.container(one, ids, self._inspected_of(one["Id"], one["State"]), self._files.folders)
             except docker.errors.NotFound:
                 # Removed since it was listed: it is not there.
                 continue
-        for gone in self._adjustable.keys() - {one["Id"] for one in found}:
-            self._adjustable.pop(gone, None)
+        for gone in self._inspected.keys() - {one["Id"] for one in found}:
+            self._inspected.pop(gone, None)
 
-    def _adjustable_of(self, container: str) -> answers.Adjustable:
-        known = self._adjustable.get(container)
-        if known is None:
-            updates = self._updates
-            known = answers.adjustable(self._client.api.inspect_container(container))
-            if updates == self._updates:
-                self._adjustable[container] = known
+    def _inspected_of(self, container: str, state: str) -> answers.Inspected:
+        known = self._inspected.get(container)
+        # An event may come later than the look that follows what it tells of; the state is told by the list.
+        if known is None or known.state != state:
+            changes = self._changes
+            known = answers.inspected(self._client.api.inspect_container(container))
+            if changes == self._changes:
+                self._inspected[container] = known
         return known
 
     def forget(self, container: str = "") -> None:
         """Read it anew; all of them, without a name. The thread that listens calls it, too."""
-        self._updates += 1
+        self._changes += 1
         if container:
-            self._adjustable.pop(container, None)
+            self._inspected.pop(container, None)
         else:
-            self._adjustable = {}
+            self._inspected = {}

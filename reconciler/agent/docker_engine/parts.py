@@ -12,4 +12,7 @@ from reconciler.agent.settings.config import Config
 def docker_engine(config: Config, unseal: Unseal, sleep: Callable[[float], None] = time.sleep) -> DockerEngine:
     """The Engine that the settings name, and the files of its services."""
     files = ServiceFiles(config.state / "configs", Vault(config.secrets.folder, unseal))
-    return DockerEngine(config.engine, config.device, files, config.keep_free, config.root, sleep=sleep)
+    lines = config.status.log_lines
+    return DockerEngine(
+        config.engine, config.device, files, config.keep_free, config.root, log_lines=lines, sleep=sleep
+    )

@@ -59,7 +59,7 @@ def make_delivery(config: Config, identity: Identity) -> DirectDelivery:
 def encode(report: Report) -> bytes:
     """The report as it lies on the branch: readable JSON, sorted, never over the limit.
 
-    What says least goes first: old steps, then long messages, then the services of each app.
+    What says least goes first: what services wrote, old steps, then long messages, then the services of each app.
     """
     for smaller in _smaller(report):
         text = json.dumps(to_plain(smaller), indent=2, sort_keys=True, ensure_ascii=True) + "\n"
@@ -70,6 +70,9 @@ def encode(report: Report) -> bytes:
 
 def _smaller(report: Report) -> Iterator[Report]:
     yield report
+    for lines in (5, 0):
+        report = replace(report, apps=tuple(replace(app, log=app.log[-lines:] if lines else ()) for app in report.apps))
+        yield replace(report, is_shortened=True)
     for count in (50, 10, 0):
         report = replace(report, steps=report.steps[-count:] if count else (), is_shortened=True)
         yield report

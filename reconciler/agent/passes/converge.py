@@ -41,6 +41,8 @@ class Converged:
     given_back: Mapping[str, FailedApp] = field(default_factory=dict)
     # Why nothing was done, and how many steps that left out; nothing, where what was to do was done.
     paused: str = ""
+    # By app, the last lines of what failed in this pass, also of what it went back from.
+    wrote: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def healthy(self, app: str) -> bool:
         return app not in self.performed.failures and is_healthy(self.choices[app].app, self.observed)
@@ -55,6 +57,7 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
     choices = choose(rendered, revision, memory, now)
     performed, observed = _apply(chosen_state(rendered, choices), engine, _given_back(rendered, memory, now))
     performed, observed = _prove(choices, memory, performed, observed, engine)
+    wrote = dict(performed.wrote)
     failed = remember_failed(memory, choices, _to_go_back(choices, performed), now)
     error = None
     if failed != memory:
@@ -77,7 +80,8 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
     if remembered != memory:
         error = _store(journal, remembered) or error
     told = {app.name: why for app, why in _given_back(rendered, remembered, now)}
-    return Converged(choices, observed, performed, remembered, error, given_back=told)
+    wrote = {**wrote, **performed.wrote}
+    return Converged(choices, observed, performed, remembered, error, given_back=told, wrote=wrote)
 
 
 def look(rendered: DesiredState, revision: str, engine: Engine, journal: Journal, now: float, why: str) -> Converged:

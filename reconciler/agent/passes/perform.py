@@ -13,6 +13,7 @@ from reconciler.errors import (
     PermissionDenied,
     ReconcilerError,
     SealRefused,
+    ServiceFailed,
     UpdateLocked,
 )
 from reconciler.planning import (
@@ -28,6 +29,7 @@ from reconciler.planning import (
     StoreConfig,
     side_by_side,
 )
+from reconciler.terminal import printable
 
 log = logging.getLogger("reconciler")
 
@@ -58,6 +60,12 @@ class Performed:
             self.touched | later.touched,
             self.pulled | later.pulled,
         )
+
+    @property
+    def wrote(self) -> Mapping[str, tuple[str, ...]]:
+        """By app, the last lines of what failed, where they were read."""
+        found = {app: error.lines for app, error in self.failures.items() if isinstance(error, ServiceFailed)}
+        return {app: lines for app, lines in found.items() if lines}
 
     def without_failures(self, apps: Iterable[str]) -> "Performed":
         gone = set(apps)
@@ -138,6 +146,8 @@ class _Work:
             return
         except ReconcilerError as error:
             log.error("failed   %s: %s", step.subject, error)
+            for line in error.lines if isinstance(error, ServiceFailed) else ():
+                log.error("wrote    %s: %s", step.subject, printable(line))
             if is_first and isinstance(error, SealRefused):
                 # It was to be written in place, and nothing was.
                 self.touched.discard(step.app)

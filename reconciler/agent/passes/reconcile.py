@@ -105,6 +105,7 @@ class Reconciler:
             machine=self._machine,
             is_retired=rendered.desired is not None and rendered.desired.is_retired,
             unstored=converged.error if converged else None,
+            tells_logs=self._config.status.log_lines > 0,
         )
         report = self._report(found)
         if (unsent := self._publisher.record(report, now.timestamp())) is not None:

@@ -48,11 +48,13 @@ class Pass:
     is_retired: bool = False
     # Why the disk did not take what must survive a power cut.
     unstored: ReconcilerError | None = None
+    # May what services wrote stand in the report?
+    tells_logs: bool = False
 
 
 def compose_report(found: Pass, previous: Report | None, unsent_steps: Sequence[str]) -> Report:
     """One pass as a report; conditions keep their time from the previous one while their status is the same."""
-    apps = _apps(found)
+    apps = tuple(_with_log(app, found, previous) for app in _apps(found))
     unheard = _is_drifted(previous) if previous is not None and unsent_steps else False
     facts = (*found.facts, _rendered(found), *_progress(found, apps, previous, unheard), *_unstored(found))
     # Some of them quote what somebody hostile wrote.
@@ -150,6 +152,15 @@ def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
     return AppReport(name, phase, attempted, good.revision if good else "", message[:MAX_TEXT], services)
 
 
+def _with_log(app: AppReport, found: Pass, previous: Report | None) -> AppReport:
+    """With what it wrote when it failed, for as long as it is not well by the same revision."""
+    if app.phase == "Healthy" or not found.tells_logs or found.converged is None:
+        return app
+    before = previous.apps if previous is not None else ()
+    known = next((one.log for one in before if (one.name, one.attempted) == (app.name, app.attempted)), ())
+    return replace(app, log=found.converged.wrote.get(app.name, known))
+
+
 def _left_alone(choice: Choice) -> Iterable[str]:
     """What of drift nobody heals, and who answers for it."""
     for service in choice.app.services:
@@ -166,7 +177,8 @@ def _services(choice: Choice, observed: ObservedState) -> Iterable[ServiceReport
             yield ServiceReport(service.name, service.image)
         else:
             one = min(mine, key=lambda c: (not c.is_running, c.name != service.container_name))
-            yield ServiceReport(service.name, one.image, one.image_id, one.state, one.health, one.exit_code)
+            runs = (one.started_at, one.restarts, one.out_of_memory)
+            yield ServiceReport(service.name, one.image, one.image_id, one.state, one.health, one.exit_code, *runs)
 
 
 def _rendered(found: Pass) -> Fact:

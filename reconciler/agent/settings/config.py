@@ -14,7 +14,7 @@ from reconciler.agent.settings.trust_settings import TRUST_KEYS, UNSAFE_HEAD, Tr
 from reconciler.agent.state.owners import read_owned
 from reconciler.errors import ConfigError, ManifestError, PermissionDenied
 from reconciler.model.names import DNS_LABEL_ADVICE, is_dns_label
-from reconciler.reading import Node, Problems, boolean, check_keys, listed, mapping, parse, size_in_bytes, text
+from reconciler.reading import Node, Problems, boolean, check_keys, integer, listed, mapping, parse, size_in_bytes, text
 from reconciler.repository import Remote, check_branch, is_ssh
 
 DEFAULT_PATH = Path("/etc/reconciler/config.yaml")
@@ -27,7 +27,9 @@ _REMOTE_KEYS = ("branch", *_ADDRESS_KEYS)
 _SPEC_KEYS = tuple(
     "remote interval trust identity status engine state admission images metrics secrets updates".split()
 )
-_STATUS_KEYS = ("branch", "heartbeat", "transport", "remote")
+_STATUS_KEYS = ("branch", "heartbeat", "transport", "remote", "logLines")
+# A report has at most 64 KiB, for all apps.
+_MOST_LOG_LINES = 20
 # Logs, databases and the next report need room as well.
 KEEP_FREE = 512 * 1024 * 1024
 _LISTEN = re.compile(r"(127\.0\.0\.1|localhost):[1-9][0-9]{0,4}")
@@ -45,6 +47,8 @@ class StatusSettings:
     # `branch`: onto the branch that all share. `ref`: to a ref of its own, and a collector puts it onto the branch.
     transport: str = "branch"
     heartbeat: float = 900.0
+    # How many lines are told of what a service wrote that failed, without what it was given.
+    log_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +213,15 @@ def _status(
     if transport not in TRANSPORTS:
         advice = f"use one of {', '.join(TRANSPORTS)}"
         problems.add(status.entries["transport"].place, f"`transport` is {transport!r}", advice)
-    return StatusSettings(remote, check_branch(branch), transport, heartbeat)
+    return StatusSettings(remote, check_branch(branch), transport, heartbeat, _log_lines(status, problems))
+
+
+def _log_lines(status: Node, problems: Problems) -> int:
+    written = status.entries.get("logLines")
+    lines = integer(written, "logLines", problems) if written is not None else 0
+    if not 0 <= lines <= _MOST_LOG_LINES:
+        problems.add(status.place, f"`logLines` must be from 0 to {_MOST_LOG_LINES}", f"write {_MOST_LOG_LINES}")
+    return lines
 
 
 def _listen(metrics: Node, problems: Problems) -> str:
