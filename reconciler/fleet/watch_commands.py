@@ -19,7 +19,6 @@ from reconciler.fleet.released import policies_of
 from reconciler.fleet.text import age, table
 from reconciler.fleet.why import reasons
 from reconciler.manifests import FleetFiles
-from reconciler.model.codec import to_plain
 from reconciler.model.report_text import revision_lines, state_lines
 from reconciler.repository import Store, read_history, read_reports
 from reconciler.repository.desk import Desk
@@ -61,7 +60,8 @@ class _Watch:
         found = read_reports(self.desk.git_dir, tip, {device}) if tip else []
         mine = next((one for one in found if one.device == device), None)
         refused = read_refusals(self.desk.git_dir, tip).refused.get(device, "")
-        return replace(reported.judge_one(device, self.files, mine), refused=refused)
+        judged = replace(reported.judge_one(device, self.files, mine), refused=refused)
+        return reported.as_of(judged, datetime.now(UTC))
 
     def heard(self, device: str = "") -> list[Heard]:
         tip = self.reports()
@@ -76,9 +76,8 @@ def get(options: argparse.Namespace) -> int:
     """Print all that the newest report of a device says."""
     status = _Watch(options).status(options.device)
     if status.report is None or options.output == "json":
-        head = {"device": status.device, "phase": status.phase, "flag": status.flag, "refused": status.refused}
-        told = {**head, "report": to_plain(status.report)}
-        print(json.dumps(told, indent=2) if options.output == "json" else f"{status.phase}: {status.message}")
+        told = json.dumps(reported.plain(status), indent=2)
+        print(told if options.output == "json" else f"{status.phase}: {status.message}")
         return 0
     report = status.report
     seen = f"{age((datetime.now(UTC) - status.seen_at).total_seconds())} ago" if status.seen_at else "never"
@@ -86,7 +85,7 @@ def get(options: argparse.Namespace) -> int:
     versions = f"reconciler {report.versions.agent}, Engine {report.versions.engine or 'unknown'}"
     lines = [
         f"device     {report.device}",
-        f"phase      {report.phase}",
+        f"phase      {status.phase}{f': {status.silence}' if status.is_silent else ''}",
         f"signed     {seen}",
         *([f"refused    a newer report: {status.refused}"] if status.refused else []),
         *revision_lines(report),
@@ -105,7 +104,7 @@ def why(options: argparse.Namespace) -> int:
     watch = _Watch(options)
     status = watch.status(options.device)
     tip = watch.fetched(options.branch)
-    found = reasons(status, tip, options.branch, datetime.now(UTC))
+    found = reasons(status, tip, options.branch)
     if options.output == "json":
         print(json.dumps([{"what": what, "why": told} for what, told in found], indent=2))
     elif not found and status.report is not None:
