@@ -36,6 +36,8 @@ class Stay:
     first: Heard
     phases: tuple[str, ...]
     until: datetime | None = None
+    # Of its reports that the device's key of today did not sign, the fingerprints of the keys that did.
+    former_keys: tuple[str, ...] = ()
 
 
 def at(reports: Iterable[Heard], device: str, moment: datetime) -> Heard | None:
@@ -71,7 +73,8 @@ def _stays(device: str, mine: list[Heard], commit: str) -> list[Stay]:
             row.append(one)
         elif row:
             phases = tuple(dict.fromkeys(heard.report.phase for heard in row))
-            found.append(Stay(device, row[0], phases, one.signed_at if one else None))
+            former = tuple(dict.fromkeys(heard.former_key for heard in row if heard.former_key))
+            found.append(Stay(device, row[0], phases, one.signed_at if one else None, former))
             row = []
     return found
 

@@ -1,15 +1,15 @@
 """What devices reported over time: each report that is believed, and what was news in it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from reconciler.errors import ManifestError
-from reconciler.fleet.status import DeviceStatus, judge_report
-from reconciler.manifests import Device, FleetFiles
+from reconciler.fleet.former_keys import Keys, Progress
+from reconciler.fleet.status import judge_report
+from reconciler.manifests import Device
 from reconciler.model import Report, Revision
 from reconciler.repository import FoundReport
-from signing import SignatureError, split_commit
+from signing import PublicKey, SignatureError, split_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Heard:
     report: Report
     signed_at: datetime
     commit: str
+    # The fingerprint of the key that signed it, when it is not the device's any more.
+    former_key: str = ""
 
     @property
     def applied(self) -> str:
@@ -27,24 +29,27 @@ class Heard:
         return commit_of(self.report.revisions.applied)
 
 
-def heard(files: FleetFiles, found: Iterable[FoundReport]) -> Iterator[Heard]:
-    """The reports that carry the signature of their device, as its file names it today; others are left out."""
-    known = _Known(files)
-    for one in found:
-        if (believed := known.judge(one)) is not None:
+def heard(keys: Keys, found: Iterable[FoundReport], device: str = "") -> Iterator[Heard]:
+    """The reports of a device, or of all, that carry a signature of their device; others are left out.
+
+    `found` is the branch from its beginning, or what one device wrote when it never had another key.
+    """
+    progress = keys.progress()
+    for one in progress.follow(found):
+        if device in ("", one.device) and (believed := _judged(one, keys, progress)) is not None:
             yield believed
 
 
-def heard_of(commit: str, files: FleetFiles, found: Iterable[FoundReport]) -> Iterator[Heard]:
+def heard_of(commit: str, keys: Keys, found: Iterable[FoundReport]) -> Iterator[Heard]:
     """Of these, each that says that the commit runs, and the next one of its device that says something else.
 
     By device and time. Only what may be such a report is verified: most of a long history is not.
     """
-    known, running = _Known(files), ""
-    for one in sorted(found, key=lambda one: (one.device, _claimed_at(one))):
+    progress, running = keys.progress(), ""
+    for one in sorted(progress.follow(found), key=lambda one: (one.device, _claimed_at(one))):
         if one.device != running and commit.encode() not in one.content:
             continue
-        if (believed := known.judge(one)) is not None:
+        if (believed := _judged(one, keys, progress)) is not None:
             runs = believed.applied == commit
             if runs or one.device == running:
                 yield believed
@@ -59,31 +64,22 @@ def _claimed_at(found: FoundReport) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-class _Known:
-    """The devices whose reports can be believed, each looked up once."""
-
-    def __init__(self, files: FleetFiles) -> None:
-        self._files = files
-        self._devices: dict[str, Device | None] = {}
-
-    def judge(self, one: FoundReport) -> Heard | None:
-        """The report, if it is the device's own."""
-        if one.device not in self._devices:
-            self._devices[one.device] = _device(self._files, one.device)
-        device = self._devices[one.device]
-        status = judge_report(device, one) if device is not None else DeviceStatus(one.device)
-        if status.report is None or status.seen_at is None or status.flag:
-            return None
-        return Heard(one.device, status.report, status.seen_at, one.commit)
+def _judged(one: FoundReport, keys: Keys, progress: Progress) -> Heard | None:
+    """The report, if it is the device's own: by today's key, or by one that was the device's when it was written."""
+    today = keys.today(one.device)
+    if today is not None and (believed := _believed(today, one)) is not None:
+        return believed
+    for former in keys.former(one.device):
+        if progress.allows(former, one.commit) and (believed := _believed(former.device, one)) is not None:
+            return replace(believed, former_key=PublicKey.parse(former.device.identity).fingerprint)
+    return None
 
 
-def _device(files: FleetFiles, name: str) -> Device | None:
-    """A device whose reports can be believed."""
-    try:
-        device = files.device(name) if name in files.device_paths else None
-    except ManifestError:
+def _believed(device: Device, one: FoundReport) -> Heard | None:
+    status = judge_report(device, one)
+    if status.report is None or status.seen_at is None or status.flag:
         return None
-    return device if device is not None and device.identity else None
+    return Heard(device.name, status.report, status.seen_at, one.commit)
 
 
 def news(reports: Iterable[Heard]) -> Iterator[tuple[Heard, str]]:

@@ -8,7 +8,7 @@ from reconciler.errors import ManifestError
 from reconciler.fleet.text import age, table
 from reconciler.manifests import Device, FleetFiles
 from reconciler.model import Report, Revision
-from reconciler.model.codec import from_json
+from reconciler.model.codec import from_json, to_plain
 from reconciler.repository import FoundReport, report_path
 from signing import AllowedSigners, SignatureError, split_commit, verify_commit
 
@@ -20,7 +20,8 @@ SILENT_AFTER_HEARTBEATS = 2
 class DeviceStatus:
     """One line of the table. `flag` says why a report is not believed; `seen_at` is when the device signed it.
 
-    `refused` is what a collector says of a newer one, which it did not take.
+    `refused` is what a collector says of a newer one, which it did not take. What the clock of the reader says of the
+    report's time comes by `as_of`: for how many seconds nothing was heard, once that is too long; or that it is ahead.
     """
 
     device: str
@@ -28,32 +29,68 @@ class DeviceStatus:
     flag: str = ""
     seen_at: datetime | None = None
     refused: str = ""
+    silent_for: float = 0.0
+    is_ahead: bool = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Is its newest report too old, or is there none?"""
+        return not self.flag and (self.report is None or self.silent_for > 0)
 
     @property
     def phase(self) -> str:
+        """What is shown: a phase of long ago is none of today."""
         if self.flag:
             return "Refused"
-        return self.report.phase if self.report else "Silent"
+        return "Silent" if self.is_silent else self.last_phase
+
+    @property
+    def last_phase(self) -> str:
+        """What its newest report says, however old; empty without one."""
+        return self.report.phase if self.report else ""
+
+    @property
+    def silence(self) -> str:
+        """How the silence began: `last Healthy, 40d ago`; empty for a device that is heard."""
+        if not self.is_silent:
+            return ""
+        return f"last {self.last_phase}, {age(self.silent_for)} ago" if self.report else "has never reported"
 
     @property
     def message(self) -> str:
-        """The first thing that is wrong, for people."""
-        if self.flag:
-            return self.flag
+        """The first thing that is wrong, for people; and before it, that it is told of an old time."""
+        return self.flag or "; ".join(filter(None, (self.silence if self.report else "", self._wrong)))
+
+    @property
+    def _wrong(self) -> str:
         if self.refused:
             return f"a newer report was refused: {self.refused}"
+        if self.is_ahead:
+            return "its report is of the future: its clock is wrong"
         if self.report is None:
-            return "has never reported"
+            return self.silence
         wrong = (c for c in self.report.conditions if c.message and c.status != "True" and c.type != "Drifted")
         return next((f"{c.reason}: {c.message}" for c in wrong), "")
 
 
-def judge(files: FleetFiles, found: Iterable[FoundReport], refused: Mapping[str, str]) -> tuple[DeviceStatus, ...]:
+def judge(
+    files: FleetFiles, found: Iterable[FoundReport], refused: Mapping[str, str], now: datetime
+) -> tuple[DeviceStatus, ...]:
     """Every device of the fleet, and everybody else who wrote to the status branch or was refused, by name."""
     by_name = {report.device: report for report in found}
     names = sorted(files.device_paths.keys() | by_name.keys() | refused.keys())
     judged = (judge_one(name, files, by_name.get(name)) for name in names)
-    return tuple(replace(one, refused=refused.get(one.device, "")) for one in judged)
+    return tuple(as_of(replace(one, refused=refused.get(one.device, "")), now) for one in judged)
+
+
+def as_of(status: DeviceStatus, now: datetime) -> DeviceStatus:
+    """The same at this time: silent, if heartbeats were missed; ahead, if its report is of the future."""
+    if status.report is None or status.seen_at is None:
+        return status
+    seconds = (now - status.seen_at).total_seconds()
+    is_late = 0 < status.report.heartbeat_seconds * SILENT_AFTER_HEARTBEATS < seconds
+    # Clocks of two machines differ by seconds.
+    return replace(status, silent_for=seconds if is_late else 0.0, is_ahead=seconds < -60)
 
 
 def newest_of(found: Iterable[FoundReport], carried: Iterable[FoundReport]) -> list[FoundReport]:
@@ -119,21 +156,25 @@ def as_table(statuses: Iterable[DeviceStatus], now: datetime) -> str:
     """DEVICE, PHASE, REVISION, SEEN and what is wrong."""
     rows = []
     for status in statuses:
-        seconds = (now - status.seen_at).total_seconds() if status.seen_at else 0.0
-        when = late(status, now)
         revision = _short(status.report.revisions.applied) if status.report else ""
-        seen = f"{age(seconds)} ago{f' ({when})' if when else ''}" if status.seen_at else "never"
+        seen = f"{age((now - status.seen_at).total_seconds())} ago" if status.seen_at else "never"
         rows.append((status.device, status.phase, revision, seen, status.message))
     return table(("DEVICE", "PHASE", "REVISION", "SEEN", "MESSAGE"), rows)
 
 
-def late(status: DeviceStatus, now: datetime) -> str:
-    """What is wrong with the time of its report, if anything."""
-    seconds = (now - status.seen_at).total_seconds() if status.seen_at else 0.0
-    if seconds < -60:
-        return "in the future: its clock is wrong"
-    heartbeat = status.report.heartbeat_seconds if status.report else 0.0
-    return "silent" if 0 < heartbeat * SILENT_AFTER_HEARTBEATS < seconds else ""
+def plain(status: DeviceStatus) -> dict[str, object]:
+    """All of it, for programs."""
+    return {
+        "device": status.device,
+        "phase": status.phase,
+        "lastPhase": status.last_phase,
+        "silent": status.is_silent,
+        "message": status.message,
+        "flag": status.flag,
+        "refused": status.refused,
+        "seenAt": status.seen_at.isoformat() if status.seen_at else None,
+        "report": to_plain(status.report),
+    }
 
 
 def _short(revision: str) -> str:

@@ -13,7 +13,6 @@ from reconciler.errors import ManifestError, ReconcilerError, UnknownRevision
 from reconciler.fleet import status as reported
 from reconciler.fleet.collect_command import read_refusals
 from reconciler.manifests import FleetFiles
-from reconciler.model.codec import to_plain
 from reconciler.repository import read_carried, read_reports
 from reconciler.repository.desk import Desk
 from reconciler.terminal import key_and_value, printable, seconds
@@ -52,14 +51,14 @@ def _look(options: argparse.Namespace) -> list[reported.DeviceStatus]:
         found, refused = [], {}  # no device has reported yet, and each is shown as silent
     for bundle in options.bundle:
         found = reported.newest_of(found, read_carried(bundle, branch))
-    statuses = reported.judge(files, found, refused)
+    statuses = reported.judge(files, found, refused, datetime.now(UTC))
     return [one for one in statuses if _is_wanted(one, files, options)]
 
 
 def _is_wanted(one: reported.DeviceStatus, files: FleetFiles, options: argparse.Namespace) -> bool:
     if options.phase and one.phase.lower() not in options.phase:
         return False
-    if options.problems and one.phase in _WELL and not one.message and not reported.late(one, datetime.now(UTC)):
+    if options.problems and one.phase in _WELL and not one.message:
         return False
     if not options.label:
         return True
@@ -72,19 +71,13 @@ def _is_wanted(one: reported.DeviceStatus, files: FleetFiles, options: argparse.
 
 def _told(statuses: Sequence[reported.DeviceStatus], options: argparse.Namespace) -> str:
     if options.output == "json":
-        return json.dumps([{**_plain(one), "device": one.device} for one in statuses], indent=2)
+        return json.dumps([reported.plain(one) for one in statuses], indent=2)
     now = datetime.now(UTC)
     table = reported.as_table(statuses, now)
     if not options.watch:
         return table
     phases = Counter(one.phase for one in statuses).most_common()
     return f"{table}\n\n{now:%H:%M:%S}  {', '.join(f'{number} {phase}' for phase, number in phases) or 'no device'}"
-
-
-def _plain(one: reported.DeviceStatus) -> dict[str, object]:
-    seen_at = one.seen_at.isoformat() if one.seen_at else None
-    told = {"phase": one.phase, "flag": one.flag, "refused": one.refused, "seenAt": seen_at}
-    return {**told, "report": to_plain(one.report)}
 
 
 def configure(command: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -14,14 +15,14 @@ from reconciler.fleet import status as reported
 from reconciler.fleet.blame import signers_of
 from reconciler.fleet.collect_command import read_refusals
 from reconciler.fleet.enrolled import summary
+from reconciler.fleet.former_keys import Keys, read_past
 from reconciler.fleet.history import Heard, heard, heard_of, news, short
 from reconciler.fleet.released import policies_of
 from reconciler.fleet.text import age, table
 from reconciler.fleet.why import reasons
 from reconciler.manifests import FleetFiles
-from reconciler.model.codec import to_plain
 from reconciler.model.report_text import revision_lines, state_lines
-from reconciler.repository import Store, read_history, read_reports
+from reconciler.repository import Store, newest_merge, read_history, read_reports
 from reconciler.repository.desk import Desk
 from reconciler.terminal import Parser, from_one_to, printable
 from signing import SignatureError
@@ -55,30 +56,58 @@ class _Watch:
         if device not in self.files.device_paths:
             raise UnknownDevice(f"the fleet has no device `{device}`", advice="see `fleet status`")
 
+    def keys(self, branch: str, device: str = "") -> Keys:
+        """The keys that a device ever had, or all devices. Raises UnknownDevice for one that never was."""
+        tip = self.fetched(branch)
+        past = read_past(self.desk.git_dir, branch, tip, self.desk.prefix(), device) if tip else None
+        keys = Keys(self.files, past)
+        if device and not keys.ever(device):
+            advice = f"see `fleet status`, and `git log {branch} -- devices` for those that it had"
+            raise UnknownDevice(f"the fleet never had a device `{device}`", advice=advice)
+        return keys
+
     def status(self, device: str) -> reported.DeviceStatus:
         self.check(device)
         tip = self.reports()
         found = read_reports(self.desk.git_dir, tip, {device}) if tip else []
         mine = next((one for one in found if one.device == device), None)
         refused = read_refusals(self.desk.git_dir, tip).refused.get(device, "")
-        return replace(reported.judge_one(device, self.files, mine), refused=refused)
+        judged = replace(reported.judge_one(device, self.files, mine), refused=refused)
+        return reported.as_of(judged, datetime.now(UTC))
 
-    def heard(self, device: str = "") -> list[Heard]:
+    def heard(self, device: str, keys: Keys) -> list[Heard]:
         tip = self.reports()
-        return list(heard(self.files, read_history(self.desk.git_dir, tip, device))) if tip else []
+        if not tip:
+            return []
+        keys = self._sound(keys, tip)
+        # How far the fleet was when a former key signed, others tell.
+        whose = "" if keys.have_former() else device
+        return list(heard(keys, read_history(self.desk.git_dir, tip, whose), device))
 
-    def heard_of(self, commit: str) -> list[Heard]:
+    def heard_of(self, commit: str, keys: Keys) -> list[Heard]:
         tip = self.reports()
-        return list(heard_of(commit, self.files, read_history(self.desk.git_dir, tip))) if tip else []
+        return list(heard_of(commit, self._sound(keys, tip), read_history(self.desk.git_dir, tip))) if tip else []
+
+    def _sound(self, keys: Keys, tip: str) -> Keys:
+        """Without former keys, where the order of the status branch proves nothing.
+
+        Reports and collections never merge. Who does can put a branch of their own before all that was there, with
+        what a former key says in it, and need no force to push it.
+        """
+        merge = newest_merge(self.desk.git_dir, tip)
+        if not merge or not keys.have_former():
+            return keys
+        told = f"the status branch has a merge, {merge[:12]}, which no device makes: former keys do not count"
+        print(f"fleet: warning: {told}", file=sys.stderr)
+        return Keys(self.files)
 
 
 def get(options: argparse.Namespace) -> int:
     """Print all that the newest report of a device says."""
     status = _Watch(options).status(options.device)
     if status.report is None or options.output == "json":
-        head = {"device": status.device, "phase": status.phase, "flag": status.flag, "refused": status.refused}
-        told = {**head, "report": to_plain(status.report)}
-        print(json.dumps(told, indent=2) if options.output == "json" else f"{status.phase}: {status.message}")
+        told = json.dumps(reported.plain(status), indent=2)
+        print(told if options.output == "json" else f"{status.phase}: {status.message}")
         return 0
     report = status.report
     seen = f"{age((datetime.now(UTC) - status.seen_at).total_seconds())} ago" if status.seen_at else "never"
@@ -86,7 +115,7 @@ def get(options: argparse.Namespace) -> int:
     versions = f"reconciler {report.versions.agent}, Engine {report.versions.engine or 'unknown'}"
     lines = [
         f"device     {report.device}",
-        f"phase      {report.phase}",
+        f"phase      {status.phase}{f': {status.silence}' if status.is_silent else ''}",
         f"signed     {seen}",
         *([f"refused    a newer report: {status.refused}"] if status.refused else []),
         *revision_lines(report),
@@ -105,7 +134,7 @@ def why(options: argparse.Namespace) -> int:
     watch = _Watch(options)
     status = watch.status(options.device)
     tip = watch.fetched(options.branch)
-    found = reasons(status, tip, options.branch, datetime.now(UTC))
+    found = reasons(status, tip, options.branch)
     if options.output == "json":
         print(json.dumps([{"what": what, "why": told} for what, told in found], indent=2))
     elif not found and status.report is not None:
@@ -118,18 +147,23 @@ def why(options: argparse.Namespace) -> int:
 def history(options: argparse.Namespace) -> int:
     """Print what was news in the reports of a device, the newest last."""
     watch = _Watch(options)
-    watch.check(options.device)
-    found = list(news(watch.heard(options.device)))[-options.lines :]
+    keys = watch.keys(options.branch, options.device)
+    found = list(news(watch.heard(options.device, keys)))[-options.lines :]
     if options.output == "json":
         told = [{"time": f"{one.signed_at:%Y-%m-%dT%H:%M:%SZ}", "phase": one.report.phase, "news": what,
-                 "applied": one.report.revisions.applied, "commit": one.commit} for one, what in found]  # fmt: skip
+                 "applied": one.report.revisions.applied, "commit": one.commit, "formerKey": one.former_key}
+                for one, what in found]  # fmt: skip
         print(json.dumps(told, indent=2))
     elif found:
-        rows = [(f"{one.signed_at:%Y-%m-%d %H:%M:%S}", one.report.phase, what) for one, what in found]
+        rows = [(f"{one.signed_at:%Y-%m-%d %H:%M:%S}", one.report.phase, f"{_mark(one)}{what}") for one, what in found]
         print(table(("TIME", "PHASE", "NEWS"), rows))
     else:
-        print(f"{options.device} has never reported, or not with the key that its file names today")
+        print(f"{options.device} has never reported, or not with a key that its file names or ever named")
     return 0
+
+
+def _mark(one: Heard) -> str:
+    return f"[former key {one.former_key[:17]}...] " if one.former_key else ""
 
 
 def audit(options: argparse.Namespace) -> int:
@@ -143,16 +177,21 @@ def audit(options: argparse.Namespace) -> int:
         return 0
     for key, value in told.items():
         for line in value if isinstance(value, list) else [value]:
-            print(
-                printable(f"{key:<10} {' '.join(map(str, line.values())) if isinstance(line, dict) else line}").rstrip()
-            )
+            words = " ".join(map(_words, line.values())) if isinstance(line, dict) else line
+            print(printable(f"{key:<10} {words}").rstrip())
     return 0
 
 
+def _words(value: object) -> str:
+    """A value of a line; a list is the former keys of what stands before it."""
+    if not isinstance(value, list):
+        return str(value)
+    return f"(former key {', '.join(value)})" if value else ""
+
+
 def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
-    watch.check(options.device)
     moment = _moment(options.at) if options.at else datetime.now(UTC)
-    reports = watch.heard(options.device)
+    reports = watch.heard(options.device, watch.keys(options.branch, options.device))
     known = trail.at(reports, options.device, moment)
     if known is None:
         return {"device": options.device, "at": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "ran": "nothing that it reported"}
@@ -166,6 +205,7 @@ def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
         "device": options.device,
         "at": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
         "reported": f"{known.signed_at:%Y-%m-%dT%H:%M:%SZ} {known.report.phase}, commit {known.commit[:12]}",
+        **({"formerKey": known.former_key} if known.former_key else {}),
         "since": f"{first.signed_at:%Y-%m-%dT%H:%M:%SZ}",
         **(_origin(watch, known.applied, options) if known.applied else {"commit": "none"}),
         "ran": services,
@@ -174,12 +214,13 @@ def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
 
 def _of_commit(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
     commit = watch.desk.resolve(options.commit)
-    ran: list[Mapping[str, str]] = []
-    for stay in trail.stays(watch.heard_of(commit), commit):
+    ran: list[Mapping[str, object]] = []
+    for stay in trail.stays(watch.heard_of(commit, watch.keys(options.branch)), commit):
         until = f"until {stay.until:%Y-%m-%dT%H:%M:%SZ}" if stay.until else "still"
         went = f"{' -> '.join(stay.phases)}"
         began = f"{stay.first.signed_at:%Y-%m-%dT%H:%M:%SZ}"
-        ran.append({"device": f"{stay.device:<20}", "from": began, "until": until, "went": went})
+        ran.append({"device": f"{stay.device:<20}", "from": began, "until": until, "went": went,
+                    "formerKeys": list(stay.former_keys)})  # fmt: skip
     return {**_origin(watch, commit, options), "ran": ran or "nowhere that was reported"}
 
 
@@ -228,7 +269,7 @@ def configure(commands: "argparse._SubParsersAction[Parser]") -> None:
         parser.add_argument("--no-fetch", action="store_true", help="do not ask the remote")
         parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
         parser.set_defaults(run=run)
-        if name == "why":
+        if name != "get":
             parser.add_argument("--branch", default="main", help="what devices obey; default: main")
         if name == "history":
             parser.add_argument(

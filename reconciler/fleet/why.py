@@ -1,10 +1,9 @@
 """What holds a device: every reason, from its newest report and from what the fleet's branch says now."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from reconciler.fleet.history import commit_of, short
-from reconciler.fleet.status import SILENT_AFTER_HEARTBEATS, DeviceStatus
+from reconciler.fleet.status import DeviceStatus
 from reconciler.fleet.text import age
 from reconciler.model import Report
 
@@ -13,7 +12,7 @@ _FALSE = ("Trusted", "Fresh", "Rendered", "Stored")
 _TRUE = ("Stalled", "Reconciling")
 
 
-def reasons(status: DeviceStatus, tip: str, branch: str, now: datetime) -> list[tuple[str, str]]:
+def reasons(status: DeviceStatus, tip: str, branch: str) -> list[tuple[str, str]]:
     """What, and why, in the order in which to look; empty when nothing holds it.
 
     `tip` is the newest commit of the fleet's branch that this clone knows.
@@ -21,17 +20,16 @@ def reasons(status: DeviceStatus, tip: str, branch: str, now: datetime) -> list[
     if status.flag:
         return [("Refused", status.flag)]
     refused = [("Refused", f"a newer report: {status.refused}")] if status.refused else []
-    if status.report is None or status.seen_at is None:
-        return [*refused, ("Silent", "it has never reported")]
-    return [*refused, *_silence(status.report, status.seen_at, now), *_conditions(status.report),
+    if status.report is None:
+        return [*refused, ("Silent", f"it {status.silence}")]
+    return [*refused, *_silence(status, status.report), *_conditions(status.report),
             *_behind(status.report, tip, branch), *_apps(status.report)]  # fmt: skip
 
 
-def _silence(report: Report, seen_at: datetime, now: datetime) -> Iterator[tuple[str, str]]:
-    seconds = (now - seen_at).total_seconds()
-    if 0 < report.heartbeat_seconds * SILENT_AFTER_HEARTBEATS < seconds:
+def _silence(status: DeviceStatus, report: Report) -> Iterator[tuple[str, str]]:
+    if status.is_silent:
         due = age(report.heartbeat_seconds)
-        yield "Silent", f"last heard {age(seconds)} ago, and a report is due every {due}: what follows is old"
+        yield "Silent", f"{status.silence}, and a report is due every {due}: what follows is old"
 
 
 def _conditions(report: Report) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from reconciler.repository.found_reports import (
 )
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import File, ObjectTooBig, TreeRefused
+from reconciler.repository.past_files import Version, newest_merge, read_positions, read_versions
 from reconciler.repository.probe import Answered, may_write, newest, version
 from reconciler.repository.remote import Remote, check_branch, is_ssh
 from reconciler.repository.status_branch import ENROLL_REFS, REPORT_REFS, OwnRef, ReportRef, StatusBranch
@@ -39,6 +40,7 @@ __all__ = [
     "StatusBranch",
     "Store",
     "TreeRefused",
+    "Version",
     "check_branch",
     "collected",
     "commit_path",
@@ -47,10 +49,13 @@ __all__ = [
     "is_ssh",
     "may_write",
     "newest",
+    "newest_merge",
     "read_carried",
     "read_history",
+    "read_positions",
     "read_reports",
     "read_small",
+    "read_versions",
     "report_path",
     "version",
     "write_files",

@@ -66,7 +66,8 @@ def device_of(path: str) -> str:
 def collected(device: str, content: bytes, commit: str, raw_commit: bytes, path: str = "") -> FoundReport | None:
     """A report, or another file of a device, with the commit that holds this very file and nothing else; else None."""
     path = path or report_path(device)
-    if raw_commit.partition(b"\n")[0] not in _tree_lines(path, content):
+    # Nothing lies beside a report that its device put onto the branch itself; its trees need not be made.
+    if not raw_commit or raw_commit.partition(b"\n")[0] not in _tree_lines(path, content):
         return None
     return FoundReport(device, content, commit, raw_commit, (path,), is_collected=True)
 

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from reconciler.fleet.audit import stays
+from reconciler.fleet.former_keys import Keys
 from reconciler.fleet.history import heard, heard_of
 from reconciler.manifests import FleetFiles
 from reconciler.repository import FoundReport
@@ -41,9 +42,9 @@ def test_it_is_the_same(seed: int) -> None:
         # Clocks are set back now and then, and what is new is seen before it runs.
         at = 1_780_000_000 + number * 60 - (3600 if dice.random() < 0.1 else 0)
         history.append(found(device, dice.choice([*COMMITS, ""]), at, signer, dice.choice(COMMITS)))
-    everything = list(heard(FILES, history))
+    everything = list(heard(Keys(FILES), history))
     for commit in COMMITS:
-        assert stays(heard_of(commit, FILES, history), commit) == stays(everything, commit)
+        assert stays(heard_of(commit, Keys(FILES), history), commit) == stays(everything, commit)
 
 
 def test_what_cannot_matter_is_not_verified(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,4 +54,4 @@ def test_what_cannot_matter_is_not_verified(monkeypatch: pytest.MonkeyPatch) -> 
         "reconciler.fleet.history.judge_report", lambda device, one: judged.append(one) or real(device, one)
     )
     history = [found("d1", COMMITS[number // 50 % 3], 1_780_000_000 + number, KEYS["d1"]) for number in range(150)]
-    assert len(list(heard_of(COMMITS[0], FILES, history))) == len(judged) == 51
+    assert len(list(heard_of(COMMITS[0], Keys(FILES), history))) == len(judged) == 51

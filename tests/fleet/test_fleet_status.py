@@ -168,14 +168,14 @@ def test_a_long_message_leaves_the_table_readable(desk: FleetDesk, branch: Writt
     assert max(map(len, desk.fleet("status").lines)) < 250
 
 
-# The age of a report, its heartbeat, and what is told; each far from where something else would be told.
+# The age of a report, its heartbeat, and phase, time and message; each far from where something else would be told.
 SEEN = {
-    "just now": (0, 60, r"\d+s ago"),
-    "within two heartbeats": (90, 60, "1m ago"),
-    "after two missed heartbeats": (150, 60, r"2m ago \(silent\)"),
-    "days ago": (8 * 86400, 3600, r"8d ago \(silent\)"),
-    "long ago, and it promised no heartbeat": (8 * 86400, 0, "8d ago"),
-    "in the future": (-3600, 60, r"0s ago \(in the future: its clock is wrong\)"),
+    "just now": (0, 60, r"Synced +\d+s ago"),
+    "within two heartbeats": (90, 60, r"Synced +1m ago"),
+    "after two missed heartbeats": (150, 60, r"Silent +2m ago +last Synced, 2m ago"),
+    "days ago": (8 * 86400, 3600, r"Silent +8d ago +last Synced, 8d ago"),
+    "long ago, and it promised no heartbeat": (8 * 86400, 0, r"Synced +8d ago"),
+    "in the future": (-3600, 60, r"Synced +0s ago +its report is of the future: its clock is wrong"),
 }
 
 
@@ -184,7 +184,7 @@ def test_how_long_a_device_has_been_silent(case: str, desk: FleetDesk, branch: W
     ago, heartbeat, told = SEEN[case]
     written = int(datetime.now(UTC).timestamp()) - ago
     branch.write({path_of("d1"): report("d1", heartbeat_seconds=float(heartbeat))}, KEYS["d1"], at=written)
-    assert re.fullmatch(told, line_of(desk, "d1").split("Synced")[1].strip())
+    assert re.fullmatch(f"d1 +{told}", line_of(desk, "d1"))
 
 
 def test_json_holds_the_whole_report(desk: FleetDesk, branch: WrittenBranch) -> None:
@@ -195,7 +195,12 @@ def test_json_holds_the_whole_report(desk: FleetDesk, branch: WrittenBranch) -> 
     assert good["report"] == json.loads(report("d1", revisions={"applied": REVISION}))
     assert good["seenAt"].endswith("+00:00")
     assert (bad["phase"], bad["report"], bad["seenAt"]) == ("Refused", None, None)
-    assert silent == {"device": "d3", "phase": "Silent", "flag": "", "refused": "", "seenAt": None, "report": None}
+    assert silent == {
+        "device": "d3", "phase": "Silent", "lastPhase": "", "silent": True, "message": "has never reported",
+        "flag": "", "refused": "", "seenAt": None, "report": None,
+    }  # fmt: skip
+    assert (good["silent"], good["lastPhase"], good["message"]) == (False, "Synced", "")
+    assert (bad["silent"], bad["lastPhase"], bad["message"]) == (False, "", bad["flag"])
 
 
 def test_no_fetch_shows_what_was_fetched_last(desk: FleetDesk, branch: WrittenBranch) -> None:
@@ -249,6 +254,31 @@ def test_a_device_that_fell_silent_is_a_problem(desk: FleetDesk, branch: Written
     branch.write({path_of("d1"): report("d1", phase="Healthy", heartbeat_seconds=3600)}, KEYS["d1"], at=NOW - 10**6)
     branch.write({path_of("d2"): report("d2", phase="Healthy", heartbeat_seconds=3600)}, KEYS["d2"])
     assert names(desk, "--problems") == ["d1", "d3"]
+    assert names(desk, "--phase", "silent") == ["d1", "d3"]
+    assert names(desk, "--phase", "healthy") == ["d2"]
+    (told, _) = desk.fleet("status", "--problems", "-o", "json").json
+    assert (told["phase"], told["lastPhase"], told["silent"]) == ("Silent", "Healthy", True)
+    assert told["message"] == "last Healthy, 11d ago"
+
+
+def test_what_was_wrong_before_the_silence_is_told_behind_it(desk: FleetDesk, branch: WrittenBranch) -> None:
+    wrong = {"type": "Stalled", "status": "False", "reason": "Bad", "message": "a disk", "since": "now"}
+    content = report("d1", phase="Failed", heartbeat_seconds=3600, conditions=[wrong])
+    branch.write({path_of("d1"): content}, KEYS["d1"], at=NOW - 10**6)
+    assert line_of(desk, "d1").endswith("last Failed, 11d ago; Bad: a disk")
+
+
+def test_the_count_below_the_table_knows_who_is_silent(
+    desk: FleetDesk, branch: WrittenBranch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    branch.write({path_of("d1"): report("d1", phase="Healthy", heartbeat_seconds=3600)}, KEYS["d1"], at=NOW - 10**6)
+
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        status_command.run(_parser().parse_args(["-C", str(desk.folder), "status", "--watch"]), stop)
+    assert capsys.readouterr().out.endswith("  3 Silent\n")
 
 
 def test_watching_goes_on_until_somebody_ends_it(

@@ -120,9 +120,21 @@ def test_what_holds_a_device_is_told(desk: FleetDesk, branch: WrittenBranch, nam
 def test_silence_and_forgery_are_reasons(desk: FleetDesk, branch: WrittenBranch) -> None:
     assert desk.fleet("why", "d1").lines == ["Silent       it has never reported"]
     say(branch, told(), hours_ago=5)
-    assert desk.fleet("why", "d1").lines[0].startswith("Silent       last heard 5h ago")
+    assert desk.fleet("why", "d1").lines[0].startswith("Silent       last Healthy, 5h ago")
     say(branch, told("Degraded"), key=OTHER)
     assert desk.fleet("why", "d1").lines[0].startswith("Refused      SIGNER_UNKNOWN")
+
+
+def test_a_device_that_fell_silent_is_shown_as_that_with_its_last_phase(desk: FleetDesk, branch: WrittenBranch) -> None:
+    say(branch, told(), hours_ago=40 * 24)
+    assert {"phase      Silent: last Healthy, 40d ago", "signed     40d ago"} <= set(desk.fleet("get", "d1").lines)
+    got = desk.fleet("get", "d1", "-o", "json").json
+    assert (got["phase"], got["lastPhase"], got["silent"]) == ("Silent", "Healthy", True)
+    assert (got["message"], got["report"]["phase"]) == ("last Healthy, 40d ago", "Healthy")
+    why = desk.fleet("why", "d1")
+    assert (why.code, why.lines[0]) == (
+        2, "Silent       last Healthy, 40d ago, and a report is due every 15m: what follows is old",
+    )  # fmt: skip
 
 
 # history
