@@ -174,6 +174,12 @@ class Story:
         name = (device or self.device).name
         return Told.parse(self.git("cat-file", "blob", f"refs/heads/status:devices/{name}/status.json"), self.tag)
 
+    def reported_step(self, *words: str) -> bool:
+        """Is there a step with all of these words in any report of the device, the newest or one before?"""
+        path = f"devices/{self.device.name}/status.json"
+        ids = self.git("rev-list", "refs/heads/status", "--", path).splitlines()
+        return any(Told.parse(self.git("cat-file", "blob", f"{one}:{path}"), self.tag).step(*words) for one in ids)
+
     # Afterwards
 
     def clean(self) -> None:

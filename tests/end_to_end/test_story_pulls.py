@@ -82,7 +82,7 @@ def test_a_pull_of_minutes_does_not_keep_a_killed_container_from_being_healed(
         link.rate = None
         wait_until(lambda: runs(story, "web", big), PATIENCE, "the big image")
         wait_until(lambda: story.report().phase == "Healthy", PATIENCE, "the report of it")
-        assert story.report().step("pull", big, "is not on the device")
+        assert story.reported_step("pull", big, "is not on the device")
 
 
 def test_an_image_that_cannot_be_had_stops_nothing_and_the_report_says_when_it_is_tried_next(story: Story) -> None:

@@ -35,7 +35,7 @@ def test_new_commits_are_applied_and_outages_outlived_without_a_word(story: Stor
         story.container("web").stop()
         wait_until(lambda: shows(story, "two"), PATIENCE, "healing without the server")
         story.server.start()
-        wait_until(lambda: story.report().step("had exited with 0"), PATIENCE, "the report of it")
+        wait_until(lambda: story.reported_step("had exited with 0"), PATIENCE, "the report of it")
         before = story.seen()
     assert story.seen() == before, "SIGTERM ends the reconciler, not the containers"
 

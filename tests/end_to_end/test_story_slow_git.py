@@ -44,7 +44,7 @@ def test_while_the_server_hangs_a_device_heals_and_reports_it_later(story: Story
         for _ in range(3):
             heals(story)
         link.rate = None
-        wait_until(lambda: story.report().step("start", "had exited with 137"), PATIENCE, "the report of it")
+        wait_until(lambda: story.reported_step("start", "had exited with 137"), PATIENCE, "the report of it")
         story.app("web", "two")
         story.push("Another version")
         web = story.container_name("web")
