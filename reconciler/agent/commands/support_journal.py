@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 
+from reconciler.agent.orders.fetching import make_mirror
 from reconciler.agent.orders.source import known_signers
 from reconciler.agent.settings.config import Config
 from reconciler.agent.state.journal import Journal
@@ -56,7 +57,7 @@ def commits(config: Config) -> bytes:
     """The newest commits of what is followed: id, date and who signed, by the keys that count here now."""
     journal = Journal(config.state)
     trusted = journal.trusted
-    mirror = Mirror(config.state / "repository.git", config.remote, config.branch)
+    mirror = make_mirror(config)
     try:
         tip = mirror.seen().commit
     except UnknownRevision:

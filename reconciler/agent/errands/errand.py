@@ -36,14 +36,14 @@ _ABANDONED = 75
 def main(do: str, asked: BinaryIO, answered: BinaryIO) -> int:
     """Do what is asked for; 0, also when the answer is an error."""
     log_to_stderr(logging.INFO)
-    needs, errand = _ERRANDS[do]
-    importlib.import_module(needs)
-    # Ctrl-C and a hangup are for who asked, and end this by the end of the input.
+    # Before it loads anything: Ctrl-C and a hangup are for who asked, and end this by the end of the input.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     # Where memory ends, it is this that goes, and not the agent.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
+    needs, errand = _ERRANDS[do]
+    importlib.import_module(needs)
     if not (line := asked.readline()):
         return _ABANDONED
     request = json.loads(line)
