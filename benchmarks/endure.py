@@ -66,7 +66,7 @@ class Happenings:
         self._ann.push()
 
     def kill(self) -> None:
-        for container in self._client.containers.list(filters={"label": "fleet.device"}):
+        for container in self._client.containers.list(filters={"label": "fleet.device"}, ignore_removed=True):
             with suppress(docker.errors.APIError):  # it is being replaced
                 container.kill()
 

@@ -39,9 +39,10 @@ class Scene:
 
     def seen(self) -> dict[str, dict[str, Any]]:
         """The device's containers as the Engine shows them, by app/service."""
-        client = docker.DockerClient(base_url=self.engine)
+        client, mine = docker.DockerClient(base_url=self.engine), {"label": f"fleet.device={self.device.name}"}
         try:
-            found = client.containers.list(all=True, filters={"label": f"fleet.device={self.device.name}"})
+            # One may be removed between the list and its inspect: the device is at work.
+            found = client.containers.list(all=True, filters=mine, ignore_removed=True)
             return {f"{c.labels['fleet.app']}/{c.labels['fleet.service']}": c.attrs for c in found if "." not in c.name}
         finally:
             client.close()
