@@ -1,6 +1,8 @@
 """How our commands speak: one parser, one way to print an error, the exit codes of `errors`."""
 
 import argparse
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -67,6 +69,8 @@ def new_parser(prog: str, description: str, epilog: str = "") -> Parser:
 
 def run_command(prog: str, command: Callable[[], int]) -> int:
     """Run a command; an error of ours becomes its lines on stderr and its exit code, never a traceback."""
+    # Python looks through all that was ever loaded before it ends, a tenth of a second for what ends anyway.
+    atexit.register(gc.freeze)
     try:
         code = command()
         sys.stdout.flush()
