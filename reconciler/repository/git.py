@@ -166,6 +166,14 @@ def init_bare(git_dir: Path, object_format: str = "sha1") -> None:
     Git(git_dir).run("init", *flags, str(git_dir))
 
 
+def loose_ref(git_dir: Path, ref: str) -> str:
+    """What stands in the file of a ref (gitrepository-layout(5)); nothing, where git keeps it in another way."""
+    try:
+        return (git_dir / ref).read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
 def sweep(git_dir: Path) -> None:
     """Remove what a git that was ended left half written."""
     for left in (*git_dir.glob("objects/pack/tmp_*"), *git_dir.glob("objects/*/tmp_obj_*")):

@@ -10,7 +10,7 @@ from reconciler.model import Revision
 from reconciler.model.tree import Tree, is_needed_by
 from reconciler.repository.bundle import check_header, fetch_bundle
 from reconciler.repository.busy import traced, unavailable
-from reconciler.repository.git import Git, complaint, init_bare, set_aside, sweep
+from reconciler.repository.git import Git, complaint, init_bare, loose_ref, set_aside, sweep
 from reconciler.repository.objects import read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
 from reconciler.repository.store import FETCHED_TAGS, Store
@@ -51,6 +51,8 @@ class Mirror(Store):
         self._max_fetch, self._others = max_fetch, tuple(others)
         # The other server that answered at the last fetch, if it was one.
         self.stand_in = ""
+        # By branch, what stood there, and the commit that it means: most of the time nothing moves.
+        self._resolved: dict[str, tuple[str, str]] = {}
 
     def fetch(self, *more: str) -> Revision:
         """Fetch the branch and more of them, and say where it is now. Raises RemoteUnavailable, or UnknownRevision.
@@ -89,7 +91,12 @@ class Mirror(Store):
     def seen(self, branch: str = "") -> Revision:
         """Where the branch, or another one, was at the last fetch. Raises UnknownRevision."""
         name = branch or self._branch
-        return Revision(name, resolve(Git(self._git_dir), _ref(name)))
+        stands = loose_ref(self._git_dir, _ref(name))
+        known, commit = self._resolved.get(name, ("", ""))
+        if not stands or stands != known:
+            commit = resolve(Git(self._git_dir), _ref(name))
+            self._resolved[name] = stands, commit
+        return Revision(name, commit)
 
     def _fetching(self, remote: Remote) -> Git:
         return fetching(self._git_dir, remote, self._max_fetch)

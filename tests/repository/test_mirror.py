@@ -41,6 +41,15 @@ def test_a_branch_that_was_rewound_is_seen_where_it_is(mirror: Mirror, server: S
     assert mirror.files(newer, "d2") != {}, "what was fetched once stays"
 
 
+def test_a_branch_is_seen_however_git_keeps_it(mirror: Mirror, server: ServerSide, store: Path) -> None:
+    old = mirror.fetch()
+    subprocess.run(["git", f"--git-dir={store}", "pack-refs", "--all"], check=True)
+    assert mirror.seen() == old
+    newer = server.commit(MORE)
+    assert mirror.fetch().commit == newer
+    assert [mirror.seen().commit for _ in range(2)] == [newer, newer]
+
+
 def test_a_branch_that_was_rewritten_is_seen_too(mirror: Mirror, server: ServerSide) -> None:
     mirror.fetch()
     other = server.commit({"fleet.yaml": b"another history"})

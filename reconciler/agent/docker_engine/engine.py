@@ -85,7 +85,7 @@ class DockerEngine:
 
     def version(self) -> str:
         with self._client.errors("ask its version"):
-            return str(self._api.version()["Version"])
+            return str(self._observer.info["ServerVersion"])
 
     def observe(self, device: str) -> ObservedState:
         return self._observer.observe(device)

@@ -30,4 +30,4 @@ class Engine(Protocol):
         """Remove stored configs and secrets."""
 
     def version(self) -> str:
-        """The Engine's version, for the report."""
+        """The Engine's version, for the report; asked for once a connection. Raises EngineUnavailable."""

@@ -1,6 +1,5 @@
 """One reconcile: the sentence this program exists to say."""
 
-import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Iterable
@@ -57,7 +56,6 @@ class Reconciler:
     ) -> None:
         self._config, self._orders, self._machine = config, orders, machine or Machine()
         self._engine, self._journal, self._publisher, self._clock = engine, journal, publisher, clock
-        self._engine_is = ""
 
     def reconcile(self) -> Result:
         """Bring the device to the newest trusted revision, and report how it went: all of it, one after the other."""
@@ -75,8 +73,6 @@ class Reconciler:
 
     def converge(self, known: Known, *, is_full: bool = False) -> Result:
         """Bring the device to what is known, and record how it went. A full pass also clears up."""
-        if is_full:
-            self._engine_is = ""
         return self._pass(known, self._clock(), collects=is_full)
 
     def send(self) -> ReconcilerError | None:
@@ -140,13 +136,12 @@ class Reconciler:
         return compose_report(found, before.report if before else None, unsent)
 
     def _engine_version(self, stopped_by: ReconcilerError | None) -> str:
-        """Asked once an interval: the Engine needs longer for it than for all else that healing asks."""
         if isinstance(stopped_by, EngineError | PermissionDenied):
-            self._engine_is = ""
-        elif not self._engine_is:
-            with contextlib.suppress(ReconcilerError):
-                self._engine_is = self._engine.version()
-        return self._engine_is
+            return ""
+        try:
+            return self._engine.version()
+        except ReconcilerError:
+            return ""
 
 
 def _troubles(converged: Converged | None) -> Iterable[ReconcilerError]:
