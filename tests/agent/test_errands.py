@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import reconciler
 from lab.device import Device
 from lab.git_server import GitServer
 from lab.operator import Operator
+from lab.waiting import wait_until
 from reconciler.agent.errands.answer import Answer, Told, decode, encode, hear, tell
 from reconciler.agent.errands.errand import answer
 from reconciler.agent.errands.sender import Errands
@@ -185,18 +187,28 @@ def test_an_errand_is_not_taken_from_where_somebody_stands(
 
 
 def test_one_that_was_started_ahead_answers_what_is_asked_later(errands: Errands, tmp_path: Path) -> None:
-    with errands.prepared():
-        errands.home = other_code(tmp_path, "print('{}')")
-        assert errands.obtain().obtained.trusted is not None
+    started = tmp_path / "started"
+    program = f"from pathlib import Path; Path({str(started)!r}).touch(); input(); print('{{}}')"
+    ahead = replace(errands, home=other_code(tmp_path, program))
+    with ahead.prepared() as obtain:
+        wait_until(started.exists, 60, "an errand that nobody has asked yet")
         with pytest.raises(ErrandFailed, match="answers nothing"):
-            errands.obtain()
+            obtain()
 
 
-def test_one_that_was_started_ahead_and_not_asked_does_not_stay(errands: Errands) -> None:
-    with errands.prepared():
-        process = errands._ready
-    assert process is not None
-    assert process.returncode == 75
+def test_what_was_started_ahead_answers_once_and_another_one_after_it(errands: Errands) -> None:
+    with errands.prepared() as obtain:
+        assert obtain().obtained.trusted is not None
+        assert obtain(is_fetched=True).obtained.trusted is not None
+
+
+def test_one_that_was_started_ahead_and_not_asked_does_not_stay(errands: Errands, tmp_path: Path) -> None:
+    number = tmp_path / "number"
+    program = f"import os; from pathlib import Path; Path({str(number)!r}).write_text(str(os.getpid())); input()"
+    with replace(errands, home=other_code(tmp_path, program)).prepared():
+        wait_until(lambda: number.exists() and number.read_text(), 60, "an errand that nobody asks")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number.read_text()), 0)
 
 
 def test_one_that_was_started_ahead_ends_with_who_started_it() -> None:

@@ -11,7 +11,7 @@ from soak_rig import Rig
 
 from reconciler.admission import Admission
 from reconciler.agent.errands.polling import LOOK_AGAIN_SECONDS, TROUBLE_MOST_SECONDS, PolledOrders
-from reconciler.agent.orders.known import Known
+from reconciler.agent.orders.known import Known, Obtain
 from reconciler.agent.settings.trust_settings import REPOSITORY
 from reconciler.errors import ConfigError, ErrandFailed, ReconcilerError, Relayed
 from reconciler.repository import Mirror, Remote
@@ -29,9 +29,9 @@ class Errands:
         return self._done(self.rig.reconciler._orders.recall)
 
     @contextmanager
-    def prepared(self) -> Iterator[None]:
+    def prepared(self) -> Iterator[Obtain]:
         self.prepares += 1
-        yield
+        yield self.obtain
 
     def obtain(self, *, is_fetched: bool = False) -> Known:
         return self._done(self.rig.reconciler._orders.obtain)

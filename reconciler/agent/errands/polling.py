@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.agent.errands.sender import FOR_PEOPLE
 from reconciler.agent.orders.fetching import fetch_orders
-from reconciler.agent.orders.known import Known, OrdersByErrand, kept, unasked
+from reconciler.agent.orders.known import Known, Obtain, OrdersByErrand, kept, unasked
 from reconciler.agent.settings.config import Config
 from reconciler.agent.settings.key_files import next_key
 from reconciler.errors import ReconcilerError, RemoteUnavailable
@@ -81,12 +81,12 @@ class PolledOrders:
         if insists := self._insists:
             self._insists = False
         # An errand goes in any case then, and gets ready while the server is asked.
-        with self._errands.prepared() if insists else nullcontext():
+        with self._errands.prepared() if insists else nullcontext(self._errands.obtain) as obtain:
             asked = self._asked()
             if isinstance(asked.error, RemoteUnavailable) and not self._config.mirrors:
                 return self._away(asked.error)
             holds = not insists and self._clock() < self._due and asked.ground == self._ground is not None
-            return self._known if holds and self._known is not None else self._sent(asked)
+            return self._known if holds and self._known is not None else self._sent(asked, obtain)
 
     def _away(self, error: RemoteUnavailable) -> Known:
         """What was known is known again when the server is back, if it is where it was. No errand would reach it."""
@@ -101,10 +101,10 @@ class PolledOrders:
         # Of what a stand-in has, only an errand says whether it is newer.
         return Asked(None if self._mirror.stand_in else Basis(tips, judging(self._config)))
 
-    def _sent(self, asked: Asked) -> Known:
+    def _sent(self, asked: Asked, obtain: Obtain) -> Known:
         before = self._known
         try:
-            known = self._errands.obtain(is_fetched=asked.basis is not None)
+            known = obtain(is_fetched=asked.basis is not None)
         except ReconcilerError as error:
             self._ground = None
             if before is None:

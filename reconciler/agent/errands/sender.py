@@ -11,7 +11,7 @@ from pathlib import Path
 
 import reconciler
 from reconciler.agent.errands.answer import Answer, decode, hear, hear_error
-from reconciler.agent.orders.known import Known
+from reconciler.agent.orders.known import Known, Obtain
 from reconciler.agent.versions.code import code_home, interpreter
 from reconciler.errors import ConfigError, ErrandFailed, PermissionDenied, ReconcilerError
 from reconciler.model import ConfigFile, Report
@@ -23,7 +23,7 @@ MOST_SECONDS = 1800.0
 FOR_PEOPLE = (ConfigError.exit_code, PermissionDenied.exit_code)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Errands:
     """For the agent that was started with these settings, at this path. An errand that is under way ends with it."""
 
@@ -33,20 +33,22 @@ class Errands:
     python: str = field(default_factory=interpreter)
     home: str = field(default_factory=code_home)
     unsealing: threading.Lock = field(default_factory=threading.Lock, compare=False)
-    # Started ahead, to `obtain`: of the one thread that does.
-    _ready: "subprocess.Popen[bytes] | None" = field(default=None, init=False, compare=False)
 
     @contextmanager
-    def prepared(self) -> Iterator[None]:
-        """Who `obtain`s in here finds its Python started, and loaded while something else was waited for."""
-        with suppress(ErrandFailed):  # who obtains hears of it
-            self._ready = self._started("obtain")
+    def prepared(self) -> Iterator[Obtain]:
+        """Its Python starts now, and loads while something else is waited for."""
+        ready: list[subprocess.Popen[bytes]] = []
+        with suppress(ErrandFailed):  # who obtains tries again, and hears of it
+            ready.append(self._started("obtain"))
+
+        def obtain(*, is_fetched: bool = False) -> Known:
+            return self._obtained(ready.pop() if ready else self._started("obtain"), is_fetched=is_fetched)
+
         try:
-            yield
+            yield obtain
         finally:
-            ready, self._ready = self._ready, None
-            if ready is not None:
-                ready.communicate()
+            for process in ready:
+                process.communicate()
 
     def recall(self) -> Known | None:
         """What was trusted before; nothing yet, if so. Raises ReconcilerError."""
@@ -62,7 +64,10 @@ class Errands:
 
     def obtain(self, *, is_fetched: bool = False) -> Known:
         """Ask Git, unless it was asked just now, judge and render. Raises ReconcilerError."""
-        known = hear(self._sent("obtain", is_fetched=is_fetched).known)
+        return self._obtained(self._started("obtain"), is_fetched=is_fetched)
+
+    def _obtained(self, process: "subprocess.Popen[bytes]", *, is_fetched: bool) -> Known:
+        known = hear(self._sent("obtain", process, is_fetched=is_fetched).known)
         if known is None:
             raise ErrandFailed("the errand `obtain` answers nothing", advice="see its log")
         return known
@@ -80,9 +85,11 @@ class Errands:
             raise ErrandFailed("the errand `unseal` answers nothing", advice="see its log")
         return content
 
-    def _sent(self, do: str, **more: object) -> Answer:
+    def _sent(self, do: str, process: "subprocess.Popen[bytes] | None" = None, **more: object) -> Answer:
+        """What comes of it, by a process that was started for it."""
         head = {"version": reconciler.__version__, "settings": self.settings.decode(), "path": str(self.path)}
-        line = self._answered(do, json.dumps({**head, **more}).encode() + b"\n")
+        request = json.dumps({**head, **more}).encode() + b"\n"
+        line = self._answered(do, process or self._started(do), request)
         try:
             answer = decode(line)
         except ValueError:
@@ -92,12 +99,8 @@ class Errands:
             raise hear_error(answer.error)
         return answer
 
-    def _answered(self, do: str, request: bytes) -> bytes:
+    def _answered(self, do: str, process: "subprocess.Popen[bytes]", request: bytes) -> bytes:
         """What it says. Its input stays open for as long as somebody waits."""
-        ready = None
-        if do == "obtain":
-            self._ready, ready = None, self._ready
-        process = ready or self._started(do)
         deadline = threading.Timer(self.most_seconds, process.kill)
         deadline.start()
         try:

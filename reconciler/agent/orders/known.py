@@ -78,11 +78,17 @@ class Orders(Protocol):
         """Ask Git, unless it was asked just now, and render what it says. What is wrong is told in it."""
 
 
+class Obtain(Protocol):
+    """`obtain` of Orders."""
+
+    def __call__(self, *, is_fetched: bool = False) -> Known: ...
+
+
 class OrdersByErrand(Orders, Protocol):
     """By processes that take a moment to start."""
 
-    def prepared(self) -> AbstractContextManager[None]:
-        """Whoever will `obtain` in a moment does that in here."""
+    def prepared(self) -> AbstractContextManager[Obtain]:
+        """For whoever will `obtain` in a moment: once by what this gives, and not after its end."""
 
 
 def kept(trusted: Trusted | None, error: ReconcilerError) -> Obtained:
