@@ -8,6 +8,7 @@ from reconciler.agent.docker_engine import Client
 from reconciler.agent.docker_engine.inventory import MOST, inventory, names_of
 from reconciler.agent.docker_engine.last_lines import last_lines
 from reconciler.agent.docker_engine.logs import containers_of
+from reconciler.agent.docker_engine.parts import file_folders
 from reconciler.agent.docker_engine.registry import Registries
 from reconciler.agent.host.device_root import check_root
 from reconciler.agent.orders.build_orders import make_source
@@ -53,7 +54,7 @@ def logs(config: Config) -> bytes:
 
 
 def _lines(client: Client, config: Config) -> Iterator[str]:
-    folders = (config.state / "configs", config.secrets.folder)
+    folders = file_folders(config)
     for one in containers_of(client, config.device, "", "")[:MOST]:
         name = str(one["Names"][0]).removeprefix("/")
         try:
