@@ -23,7 +23,7 @@ class Desk:
     """A device whose Git answers, and whose reports may not be heard; its clock is set by hand."""
 
     def __init__(self) -> None:
-        self.now, self.sends = 1000.0, 0
+        self.now, self.sends, self.send_takes = 1000.0, 0, 0.0
         self.error: ReconcilerError | None = None
         self.known = Known(Obtained("main@sha1:" + "a" * 40, TRUSTED, ()), Rendered(None), Admission(), "0.2.0-a")
 
@@ -35,6 +35,7 @@ class Desk:
 
     def send(self) -> ReconcilerError | None:
         self.sends += 1
+        self.now += self.send_takes
         return self.error
 
     def hurry(self) -> None:
@@ -79,6 +80,16 @@ def test_a_report_that_failed_otherwise_is_tried_again_when_git_is_asked(loops: 
     loops.send()
     assert desk.sends == 1, "not at each pass of the other loop"
     assert asks(loops, desk) == 1
+
+
+def test_a_server_that_lets_reports_wait_and_takes_none_does_not_keep_git_from_being_asked(
+    loops: TwoLoops, desk: Desk
+) -> None:
+    desk.error, desk.send_takes = RemoteUnavailable("cannot push"), 60.0
+    assert [asks(loops, desk) for _ in range(9)] == [1, 0, 0, 0, 1, 0, 0, 0, 1], "a minute in every five, at most"
+    desk.error = None
+    assert asks(loops, desk, 250.0) == 1
+    assert [asks(loops, desk) for _ in range(2)] == [1, 1], "one that is slow and takes them is asked as before"
 
 
 def test_reports_wait_while_the_server_of_the_fleet_rests(loops: TwoLoops, desk: Desk) -> None:

@@ -17,6 +17,10 @@ from reconciler.errors import ErrandFailed, RemoteUnavailable
 
 log = logging.getLogger("reconciler")
 
+# A server that lets a report wait for long, and then takes none, is let wait so many times as long: reports may have
+# one of their own, and a tarpit there must not leave Git unasked.
+_PATIENCE = 4.0
+
 
 class TwoLoops:
     """The passes of both, and what may be asked of them from elsewhere."""
@@ -89,13 +93,15 @@ class TwoLoops:
         """Of the loop of Git: send what was recorded, unless the server wants to be left alone, or just refused it."""
         if self._is_unheard or self._clock() < self._rests_until:
             return ()
+        began = self._clock()
         error = self._reconciler.send()
         self._metrics.note_send(failed=error is not None)
         if error is not None:
             log.error("%s", error)
             self._is_unheard = True
             rest = error.retry_seconds if isinstance(error, RemoteUnavailable) else 0.0
-            self._no_reports_until = self._clock() + rest
+            ended = self._clock()
+            self._no_reports_until = ended + max(rest, _PATIENCE * (ended - began))
         elif self._has_passed_by_git:
             self.proven.set()
         return ()
