@@ -23,7 +23,7 @@ from reconciler.fleet.enrolled import (
 from reconciler.fleet.signing_key import signing_key
 from reconciler.fleet.text import age, table
 from reconciler.manifests import FleetFiles
-from reconciler.model import MACHINE_FACTS
+from reconciler.model import FACTS, Enrollment
 from reconciler.model.codec import to_plain
 from reconciler.model.tree import Tree
 from reconciler.repository import write_files
@@ -203,8 +203,13 @@ def _plain(one: Request) -> dict[str, object]:
 
 def _row(one: Request) -> tuple[str, ...]:
     asked = f"{age((datetime.now(UTC) - one.asked_at).total_seconds())} ago" if one.asked_at else ""
-    told = summary(one.enrollment.machine) if one.enrollment else one.why
+    told = _told(one.enrollment) if one.enrollment else one.why
     return (one.device, one.state, asked, one.fingerprint, printable(told))
+
+
+def _told(asked: Enrollment) -> str:
+    engine = f"Engine {asked.engine}" if asked.engine else ""
+    return ", ".join(filter(None, (summary(asked.machine), engine)))
 
 
 def configure(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -243,7 +248,7 @@ def _approve_arguments(action: argparse.ArgumentParser) -> None:
         help="of the device; may be repeated",
     )
     action.add_argument(
-        "--fact", action="append", default=[], choices=MACHINE_FACTS, help="make a label of what it tells of itself"
+        "--fact", action="append", default=[], choices=FACTS, help="make a label of what it tells of itself"
     )
     action.add_argument("--proposed", action="store_true", help="also the labels that the device proposes")
     action.add_argument("--file", default="", metavar="PATH", help="default: devices/NAME.yaml")

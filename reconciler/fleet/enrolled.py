@@ -7,7 +7,7 @@ from datetime import datetime
 
 from reconciler.errors import ManifestError, ReconcilerError
 from reconciler.manifests import FleetFiles
-from reconciler.model import MACHINE_FACTS, MAX_ENROLLMENT_BYTES, VOUCHER_NAMESPACE, Enrollment, Machine, vouched_for
+from reconciler.model import MAX_ENROLLMENT_BYTES, VOUCHER_NAMESPACE, Enrollment, Machine, vouched_for
 from reconciler.model.codec import from_json
 from reconciler.model.names import is_dns_label
 from reconciler.reading import to_yaml
@@ -96,12 +96,11 @@ def labels_of(request: Request, facts: Iterable[str], given: Mapping[str, str], 
     asked = request.enrollment or Enrollment(request.device, "", "")
     labels: dict[str, str] = {}
     for fact in facts:
-        told = str(getattr(asked.machine, fact, "") or "")
-        if fact not in MACHINE_FACTS or not told:
-            known = ", ".join(one for one in MACHINE_FACTS if getattr(asked.machine, one))
+        if fact not in asked.facts:
+            known = ", ".join(asked.facts)
             raise ReconcilerError(f"{request.device} does not tell `{fact}`", advice=f"it tells {known or 'nothing'}")
         # A value of a label has no spaces (63 characters, letters and digits at both ends).
-        labels[fact.replace("_", "-")] = _NOT_OF_A_VALUE.sub("-", told)[:63].strip("-._")
+        labels[fact.replace("_", "-")] = _NOT_OF_A_VALUE.sub("-", asked.facts[fact])[:63].strip("-._")
     return {**labels, **(asked.labels if proposed else {}), **given}
 
 

@@ -3,7 +3,7 @@
 from reconciler.model.condition import Fact, ReportedCondition, carry_over
 from reconciler.model.desired import DEFAULT_NETWORK, SEALED, App, ConfigFile, DesiredState, Network, Pool, Volume
 from reconciler.model.enrollment import (
-    MACHINE_FACTS,
+    FACTS,
     MAX_ENROLLMENT_BYTES,
     VOUCHER_NAMESPACE,
     Enrollment,
@@ -37,7 +37,7 @@ from reconciler.model.service import (
 __all__ = [
     "DEFAULT_NETWORK",
     "DRIFTS",
-    "MACHINE_FACTS",
+    "FACTS",
     "MAX_ENROLLMENT_BYTES",
     "MAX_REPORT_BYTES",
     "OF_SERVICE",

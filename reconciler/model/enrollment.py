@@ -23,7 +23,8 @@ class Machine:
     memory_bytes: int = 0
 
 
-MACHINE_FACTS = tuple(one.name for one in fields(Machine))
+# By these names an operator may make labels of what a request tells.
+FACTS = (*(one.name for one in fields(Machine)), "engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,14 @@ class Enrollment:
     labels: Mapping[str, str] = field(default_factory=dict)
     # Of a device that changes its key: an SSH signature by the one before, of `vouched_for`.
     voucher: str = ""
+    # The version of its Docker Engine; empty where none answered.
+    engine: str = ""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What it tells of itself; nothing of what it does not know."""
+        told = {name: str(getattr(self.machine, name, "") or "") for name in FACTS} | {"engine": self.engine}
+        return {name: value for name, value in told.items() if value}
 
 
 # What the signature of a voucher is for (PROTOCOL.sshsig, "namespace"); it is good for nothing else.

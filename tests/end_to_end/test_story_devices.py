@@ -51,16 +51,21 @@ def test_a_machine_joins_by_itself_and_a_person_takes_it_in(story: Story) -> Non
     )  # fmt: skip
     assert asked.returncode == 0, asked.stderr
     machine.config.write_text(machine.config.read_text() + f"  engine: '{story.recorder.url}'\n")
+    assert machine.reconciler("enroll").returncode == 0, "again, now that it has an Engine"
 
     early = machine.reconciler("once")
     assert early.returncode == 13 and "no device" in early.stderr, "it is not in the fleet yet"
 
     fingerprint = json.loads(asked.stdout)["fingerprint"]
     assert fingerprint in fleet(story, "device", "list")
-    fleet(story, "device", "approve", machine.name, "--fingerprint", fingerprint, "--key", str(story.ann.key))
+    by = ("--fingerprint", fingerprint, "--key", str(story.ann.key))
+    fleet(story, "device", "approve", machine.name, *by, "--fact", "engine")
     story.ann.git("fetch", "--quiet", "origin")
     story.ann.git("merge", "--quiet", "--no-ff", "--no-edit", "--gpg-sign", f"origin/enroll-{machine.name}")
     story.ann.push()
+
+    taken_in = story.git("show", f"main:devices/{machine.name}.yaml")
+    assert f"engine: {story.client.version()['Version']}" in taken_in, "a label, because Ann says so"
 
     assert machine.reconciler("once").returncode == 0
     assert shown(story, machine)["phase"] == "Silent", "nobody has collected yet"

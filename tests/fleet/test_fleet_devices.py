@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fleet_desk import FleetDesk, device
-from joining import Site
+from joining import ENGINE, Site
 from written_branch import WrittenBranch
 
 from lab.git_server import GitServer
@@ -158,9 +158,12 @@ def test_a_fact_that_the_device_does_not_tell_is_no_label(site: Site, monkeypatc
     fingerprint = site.enroll()
     named = ("device", "approve", "press-9", "--fingerprint", fingerprint)
     answer = site.desk.fleet(*named, "--fact", "gpu")
-    assert (answer.code, "press-9 does not tell `gpu`; it tells architecture, model" in answer.err) == (1, True)
-    assert site.desk.fleet(*named, "--fact", "model").code == 0
-    assert "model: A-board-rev.-2" in site.file_of("enroll-press-9", "devices/press-9.yaml")
+    assert (answer.code, "press-9 does not tell `gpu`; it tells architecture, model, engine" in answer.err) == (1, True)
+    assert f"arm64, Engine {ENGINE}" in site.desk.fleet("device", "list").out
+    assert site.desk.fleet(*named, "--fact", "model", "--fact", "engine").code == 0
+    assert f"    model: A-board-rev.-2\n    engine: {ENGINE}\n" in site.file_of(
+        "enroll-press-9", "devices/press-9.yaml"
+    )
 
 
 # reconciler enroll

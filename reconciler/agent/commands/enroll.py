@@ -7,6 +7,7 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
+from reconciler.agent.docker_engine.probing import Probe
 from reconciler.agent.host.machine import look_at_machine
 from reconciler.agent.settings.config import Config, load_config
 from reconciler.agent.settings.identity import Identity
@@ -66,7 +67,15 @@ def _ask(config: Config, signer: Identity, labels: dict[str, str], voucher: str 
     """Push a request that this key signs to where reports go: a device need not be able to write the fleet's."""
     now = datetime.now(UTC)
     line = signer.public.line
-    asked = Enrollment(config.device, line, f"{now:%Y-%m-%dT%H:%M:%SZ}", look_at_machine(config.root), labels, voucher)
+    asked = Enrollment(
+        config.device,
+        line,
+        f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        look_at_machine(config.root),
+        labels,
+        voucher,
+        _engine_version(config.engine),
+    )
     content = json.dumps(to_plain(asked), indent=2, sort_keys=True).encode() + b"\n"
     author = Author(config.device, f"{config.device}@devices.invalid", int(now.timestamp()))
     own = OwnRef(config.state / "enroll.git", config.status.remote)
@@ -76,6 +85,14 @@ def _ask(config: Config, signer: Identity, labels: dict[str, str], voucher: str 
         own.put(f"{ENROLL_REFS}/{config.device}", files, message, author, lambda raw: sign_commit(raw, signer))
     finally:
         own.clear()
+
+
+def _engine_version(url: str) -> str:
+    """A device may join before it has one that answers."""
+    try:
+        return Probe(url).facts().version
+    except ReconcilerError:
+        return ""
 
 
 def _tell(device: str, fingerprint: str, options: argparse.Namespace) -> None:
