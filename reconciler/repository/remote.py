@@ -12,6 +12,9 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
+# Up to the last `@` of an address: one that is refused may have its password anywhere.
+_CREDENTIALS = re.compile(r"^([a-z0-9+.-]*://)?.*@", re.DOTALL | re.IGNORECASE)
+
 # These files are named in the command line of ssh, which reads quotes and `%` in its own way.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./@+=,-]+")
 _PROXY = re.compile(r"(https?|socks5h?)://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(:[0-9]{1,5})?/?")
@@ -64,11 +67,14 @@ class Remote:
     ) -> "Remote":
         """Raises ConfigError for an address that a device must not use."""
         advice = "write https://HOST/PATH or ssh://git@HOST/PATH"
+        shown = repr(_CREDENTIALS.sub(r"\1***@", url))
         try:
             parts = urlsplit(url)
             _ = parts.port  # is none, or a number that a port can have
         except ValueError as error:
-            raise ConfigError(f"URL_INVALID: the remote {url!r}: {error}", advice=advice) from error
+            # The library quotes what it could not read.
+            why = f": {error}" if "@" not in url else " is none that can be read"
+            raise ConfigError(f"URL_INVALID: the remote {shown}{why}", advice=advice) from None
         if (
             not url.startswith(("https://", "http://", "ssh://"))
             or not parts.hostname
@@ -77,9 +83,9 @@ class Remote:
             or not url.isprintable()
             or " " in url
         ):
-            raise ConfigError(f"URL_SCHEME: the remote {url!r} is no address that this version can use", advice=advice)
+            raise ConfigError(f"URL_SCHEME: the remote {shown} is no address that this version can use", advice=advice)
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-            raise ConfigError(f"URL_SCHEME: the remote {url!r} is not encrypted", advice=advice)
+            raise ConfigError(f"URL_SCHEME: the remote {shown} is not encrypted", advice=advice)
         if parts.password is not None or ("@" in parts.netloc and parts.scheme != "ssh"):
             raise ConfigError("URL_CREDENTIALS: the remote holds a user or password", advice="use `tokenFile`")
         if parts.scheme == "ssh":

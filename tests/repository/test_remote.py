@@ -102,9 +102,27 @@ def test_over_ssh_a_key_and_known_hosts_are_needed_and_their_names_are_plain(tmp
         Remote.parse(url, key_file=tmp_path / "identity", known_hosts=tmp_path / "known_hosts").options()
 
 
-def test_a_password_in_an_address_is_not_told() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann:hunter2@acme.example/fleet",
+        "http://ann:hunter2@acme.example/fleet",
+        "https://ann:hunter2@acme.example:99999/fleet",
+        "https://ann:hunter2/hunter2@acme.example/fleet",
+        "https://ann:hunter2 hunter2@acme.example/fleet",
+        "https://ann:hunter2@hunter2@acme.example/fleet",
+        "https://ann:hunter2\n@acme.example/fleet",
+        "https://hunter2@[acme.example/fleet",
+        "git+https://ann:hunter2@acme.example/fleet",
+        "ssh://git:hunter2@[acme.example/fleet",
+        "ssh://git:hunter2@acme.example:x/fleet",
+        "ann:hunter2@acme.example:fleet",
+    ],
+    ids=ascii,
+)
+def test_a_password_in_an_address_is_not_told(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        Remote.parse("https://ann:hunter2@acme.example/fleet")
+        Remote.parse(url)
     assert "hunter2" not in str(refused.value)
 
 

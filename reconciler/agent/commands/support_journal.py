@@ -19,7 +19,8 @@ _MOST_WORDS = 300
 # Behind these, the Engine quotes a request, or what became of it: a command, a user, an environment.
 _QUOTES = re.compile(rb"(returned error:|\berror:|\berror=|\berr=|OCI runtime|form data).*")
 _DEBUG = re.compile(rb"\blevel=debug\b")
-CREDENTIALS = re.compile(rb"://[^/\s'\"]*@")
+# To the last `@` of the line: a password may hold what an address should not.
+CREDENTIALS = re.compile(rb"://[^\n]*@")
 
 
 def service_log() -> bytes:
