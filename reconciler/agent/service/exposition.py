@@ -48,7 +48,9 @@ def _of_device(report: Report) -> Iterator[str]:
     named = {"agent": report.versions.agent, "engine": report.versions.engine, "applied": report.revisions.applied}
     yield from _many("info", "gauge", "Versions, and the commit that is applied.", [(named, 1)])
     revisions = report.revisions
-    behind = revisions.trusted != revisions.applied or revisions.seen != revisions.trusted
+    # By its word: of a release or a tag, what was seen has another id than the commit that it means.
+    is_refused = any(one.type == "Trusted" and one.status == "False" for one in report.conditions)
+    behind = is_refused or revisions.trusted != revisions.applied
     yield from _one("behind", "gauge", "1 while the newest commit seen is not applied.", int(behind))
     yield from _many("phase", "gauge", "1 for the phase of the device.", [({"phase": report.phase}, 1)])
     conditions: Samples = [({"type": one.type, "reason": one.reason}, _truth(one.status)) for one in report.conditions]

@@ -1,5 +1,6 @@
 """What Prometheus scrapes, on loopback alone: how the device is, and how its two loops go."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -7,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.agent.service.counts import Counts, with_pass, with_seconds
 from reconciler.agent.service.exposition import CONTENT_TYPE, exposition
-from reconciler.errors import ConfigError
 from reconciler.model import Report
+
+log = logging.getLogger("reconciler")
 
 
 @dataclass
@@ -65,7 +67,10 @@ class Metrics:
 
 
 def serve_metrics(metrics: Metrics, listen: str) -> Callable[[], None]:
-    """Answer `GET /metrics` at this address until what is returned is called. Raises ConfigError when it is taken."""
+    """Answer `GET /metrics` at this address until what is returned is called.
+
+    Where somebody else has it, the agent works all the same: it may be by an app of Git's, which only Git can change.
+    """
     # Who scrapes nothing does not pay for it: these modules are a megabyte.
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer  # noqa: PLC0415
 
@@ -90,7 +95,8 @@ def serve_metrics(metrics: Metrics, listen: str) -> Callable[[], None]:
     try:
         server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
     except OSError as error:
-        raise ConfigError(f"cannot listen at {listen}: {error.strerror}", advice="set `metrics.listen`") from error
+        log.error("no metrics at %s: %s; free it and restart, or set another `metrics.listen`", listen, error.strerror)
+        return lambda: None
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
     def stop() -> None:

@@ -27,6 +27,7 @@ from reconciler.agent.service.loop import Bell, Loop, Passes
 from reconciler.agent.service.metrics import Metrics, serve_metrics
 from reconciler.agent.service.two_loops import TwoLoops
 from reconciler.agent.service.watched_files import watch_files, watched_files
+from reconciler.agent.settings.config import parse_config
 from reconciler.agent.settings.settings_file import SettingsFile
 from reconciler.agent.state.journal import Journal
 from reconciler.agent.versions.code import code_home
@@ -158,7 +159,7 @@ class Service:
     def _ask_git(self) -> float:
         if self._goes:
             return 0.0
-        if self._settings.has_newer(lambda content: Errands(content, self._settings.path).check()):
+        if self._settings.has_newer(self._check):
             self.has_newer_settings = True
             self._bell.stop()
             return 0.0
@@ -166,6 +167,15 @@ class Service:
         self._prove()
         self._give_up()
         return rest
+
+    def _check(self, content: bytes) -> None:
+        """Could an agent start by these settings? Raises ReconcilerError, if not."""
+        wanted = parse_config(content, self._settings.path)
+        check_root(wanted.root, (wanted.state, wanted.secrets.folder))
+        if wanted.state != self._config.state:
+            with Journal(wanted.state).locked():
+                pass
+        Errands(content, self._settings.path).check()
 
     def _send(self) -> Sequence[str]:
         if not self._goes:

@@ -226,7 +226,7 @@ def _log_lines(status: Node, problems: Problems) -> int:
 
 def _listen(metrics: Node, problems: Problems) -> str:
     listen = word(metrics, "listen", "", problems)
-    if listen and not _LISTEN.fullmatch(listen):
+    if listen and not (_LISTEN.fullmatch(listen) and int(listen.rpartition(":")[2]) < 1 << 16):
         what = f"`listen` {listen!r} is no port on loopback: metrics are for this machine alone"
         problems.add(metrics.entries["listen"].place, what, "write 127.0.0.1:PORT")
     return listen

@@ -1,0 +1,51 @@
+"""Settings that change under an agent at work: those by which none could start change nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.agent.service.run import Service
+from reconciler.agent.settings.config import load_config
+from reconciler.agent.settings.settings_file import SettingsFile
+from reconciler.agent.state.journal import Journal
+from reconciler.errors import ConfigError, PermissionDenied, StateError, StateInUse
+
+SETTINGS = """\
+apiVersion: fleet/v1
+kind: Agent
+metadata: {name: press}
+spec:
+  remote: {url: https://git.example/fleet}
+  trust: {mode: commits, allowedSigners: signers}
+  state: STATE
+  metrics: {listen: '127.0.0.1:9436'}
+"""
+
+
+@pytest.fixture
+def at_work(tmp_path: Path) -> Service:
+    path = tmp_path / "config.yaml"
+    path.write_text(SETTINGS.replace("STATE", "state"))
+    service = Service.__new__(Service)
+    service._settings = SettingsFile(path)
+    service._config = service._settings.config
+    return service
+
+
+@pytest.mark.parametrize("state", ["/proc/nowhere", "config.yaml"])
+def test_a_state_that_cannot_be_used_is_told_before_it_is_gone_over_to(state: str, at_work: Service) -> None:
+    with pytest.raises((StateError, PermissionDenied), match=r"cannot be used|may not be written|is no folder"):
+        at_work._check(SETTINGS.replace("STATE", state).encode())
+
+
+def test_nor_is_one_taken_at_which_another_is_at_work(at_work: Service, tmp_path: Path) -> None:
+    with Journal(tmp_path / "other").locked(), pytest.raises(StateInUse):
+        at_work._check(SETTINGS.replace("STATE", "other").encode())
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:99999", "127.0.0.1:65536", "0.0.0.0:9436", "127.0.0.1:0"])
+def test_metrics_are_told_at_a_port_of_loopback_alone(listen: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(SETTINGS.replace("127.0.0.1:9436", listen))
+    with pytest.raises(ConfigError, match="is no port on loopback"):
+        load_config(path)
