@@ -1,8 +1,11 @@
 """A state that may not be written: the device goes on, and says so, though it can write nothing down."""
 
+import errno
 import json
+import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,8 @@ from lab.git_server import GitServer
 from reconciler.agent.errands.delivery import make_delivery
 from reconciler.agent.settings.config import load_config
 from reconciler.agent.settings.identity import Identity
-from reconciler.errors import StateError
+from reconciler.agent.state.journal import Journal
+from reconciler.errors import StateError, StateInUse
 from reconciler.model import Report, Revisions
 from reconciler.repository import Mirror, Remote
 from signing import write_new_key
@@ -39,10 +43,11 @@ def told(rig: Rig) -> dict[str, tuple[str, str]]:
     return {one["type"]: (one["status"], one["reason"]) for one in report["conditions"]}
 
 
-def test_what_could_not_be_written_is_reported_until_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise StateError("cannot be written: No space left on device")
+def refuse(*_: object) -> None:
+    raise StateError("cannot be written: No space left on device")
 
+
+def test_what_could_not_be_written_is_reported_until_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(tmp_path, monkeypatch, seed=1)
     rig.step_quietly()
     assert "Stored" not in told(rig)
@@ -54,6 +59,39 @@ def test_what_could_not_be_written_is_reported_until_it_can(tmp_path: Path, monk
             assert told(rig)["Stored"] == ("False", "StateError")
     rig.step_quietly()
     assert "Stored" not in told(rig)
+
+
+def test_what_is_no_longer_allowed_and_cannot_be_forgotten_keeps_nothing_from_being_healed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, monkeypatch, seed=1)
+    rig.step_quietly()
+    assert rig.is_well()
+    forgets = "reconciler.agent.passes.reconcile.admitted"
+    with monkeypatch.context() as full:
+        full.setattr("reconciler.agent.state.journal.write_atomically", refuse)
+        full.setattr(forgets, lambda memory, *_: replace(memory, good={}))
+        rig.engine.forget(next(iter(rig.engine.boxes)))
+        rig.step_quietly()
+        assert told(rig)["Stored"] == ("False", "StateError")
+    assert rig.is_well()
+
+
+def test_a_state_that_may_only_be_read_is_locked_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(path: str, flags: int, *more: int) -> int:
+        if flags & os.O_RDWR:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return opened(path, flags, *more)
+
+    opened = os.open
+    with Journal(tmp_path).locked():
+        pass
+    monkeypatch.setattr("reconciler.agent.state.journal.os.open", read_only)
+    with Journal(tmp_path).locked(), pytest.raises(StateInUse), Journal(tmp_path).locked():
+        pass
+    (tmp_path / "lock").unlink()
+    with pytest.raises(StateError, match="check the disk"), Journal(tmp_path).locked():
+        pass
 
 
 def test_a_report_that_the_state_does_not_take_leaves_by_memory(git: GitServer, tmp_path: Path) -> None:

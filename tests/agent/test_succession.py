@@ -14,6 +14,7 @@ from reconciler.agent.state.journal import Journal
 from reconciler.agent.versions import succession
 from reconciler.agent.versions.succession import Succession, start_proven
 from reconciler.agent.versions.updating import proven
+from reconciler.errors import StateError
 
 SETTINGS = "{apiVersion: fleet/v1, kind: Agent, metadata: {name: d}, spec: {remote: {url: https://g.example/f}}}"
 NAME = "0.2.0-a"
@@ -93,3 +94,21 @@ def test_a_version_that_git_may_not_choose_any_more_does_not_go_on(
     journal.write_updates(proven(journal.updates, NAME))
     start_proven(replace(config, updates=replace(config.updates, allowed=allowed)), journal, Ending())
     assert (anew, journal.updates.proven) == (([], NAME) if allowed else (["/opt/reconciler"], ""))
+
+
+@pytest.mark.parametrize(("running", "goes_on"), [("", []), (NAME, ["/opt/reconciler"])])
+def test_a_disk_that_takes_nothing_does_not_keep_a_device_from_starting(
+    running: str, goes_on: list[str], config: Config, anew: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StateError("cannot be written: No space left on device")
+
+    home = write_version(config, "")
+    monkeypatch.setattr(succession, "code_home", lambda: home if running else "/opt/reconciler")
+    monkeypatch.setenv("RECONCILER_INSTALLED", "/opt/reconciler")
+    journal = Journal(config.state)
+    journal.write_updates(proven(journal.updates, NAME))
+    monkeypatch.setattr("reconciler.agent.state.journal.write_atomically", refuse)
+    allowed = replace(config, updates=replace(config.updates, allowed=not running))
+    start_proven(allowed, journal, Ending())
+    assert anew == goes_on, "one whose starts nobody can count is not started; one that Git may not choose goes"

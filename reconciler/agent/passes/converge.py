@@ -48,12 +48,14 @@ class Converged:
         return app not in self.performed.failures and is_healthy(self.choices[app].app, self.observed)
 
 
-def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Journal, now: float) -> Converged:
+def converge(
+    rendered: DesiredState, revision: str, memory: Memory, engine: Engine, journal: Journal, now: float
+) -> Converged:
     """Bring the device to what was rendered, or each app that fails back to where it was.
 
-    `now` is in seconds since 1970. Raises EngineUnavailable, PermissionDenied, Interrupted, EmptyDesiredState.
+    `memory` is what was learned before, and `now` in seconds since 1970. Raises EngineUnavailable, PermissionDenied,
+    Interrupted, EmptyDesiredState.
     """
-    memory = journal.memory
     choices = choose(rendered, revision, memory, now)
     performed, observed = _apply(chosen_state(rendered, choices), engine, _given_back(rendered, memory, now))
     performed, observed = _prove(choices, memory, performed, observed, engine)
@@ -62,7 +64,7 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
     error = None
     if failed != memory:
         # Before going back: a power cut on the way must not lead to trying the bad one again at once.
-        error = _store(journal, failed)
+        error = store(journal, failed)
         memory = failed
         choices = choose(rendered, revision, memory, now)
         back, observed = _apply(chosen_state(rendered, choices), engine, _given_back(rendered, memory, now))
@@ -78,7 +80,7 @@ def converge(rendered: DesiredState, revision: str, engine: Engine, journal: Jou
     converged = Converged(choices, observed, performed, memory)
     remembered = remember_good(memory, rendered, choices, [app for app in choices if converged.healthy(app)])
     if remembered != memory:
-        error = _store(journal, remembered) or error
+        error = store(journal, remembered) or error
     told = {app.name: why for app, why in _given_back(rendered, remembered, now)}
     wrote = {**wrote, **performed.wrote}
     return Converged(choices, observed, performed, remembered, error, given_back=told, wrote=wrote)
@@ -181,8 +183,10 @@ def _pulls_late(choice: Choice | None) -> bool:
     return choice is not None and any(service.update.pull != "first" for service in choice.app.services)
 
 
-def _store(journal: Journal, memory: Memory) -> ReconcilerError | None:
-    """A full disk must not keep a device from going back; what could not be remembered is found out again."""
+def store(journal: Journal, memory: Memory) -> ReconcilerError | None:
+    """Write down what was learned; the error when that is not possible.
+
+    A full disk must not keep a device from going back; what could not be remembered is found out again."""
     try:
         journal.write_memory(memory)
     except StateError as error:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import reconciler
 from reconciler.agent.engine.seam import Engine
 from reconciler.agent.orders.known import Known, Orders
-from reconciler.agent.passes.converge import Converged, converge, look
+from reconciler.agent.passes.converge import Converged, converge, look, store
 from reconciler.agent.passes.last_good import admitted, last_good_state, readmitted
 from reconciler.agent.passes.publish import Publisher
 from reconciler.agent.passes.reporting import Pass, compose_report
@@ -123,9 +123,10 @@ class Reconciler:
         try:
             if (pause := self._journal.paused(now)) is not None:
                 return look(desired, revision, self._engine, self._journal, now, str(pause)), None
-            if (kept := admitted(memory, known.admission, self._config.real)) is not memory:
-                self._journal.write_memory(kept)
-            converged = converge(desired, revision, self._engine, self._journal, now)
+            kept = admitted(memory, known.admission, self._config.real)
+            unstored = store(self._journal, kept) if kept is not memory else None
+            converged = converge(desired, revision, kept, self._engine, self._journal, now)
+            converged = replace(converged, error=converged.error or unstored)
             return (tidied(converged, desired, self._engine, self._journal, now) if collects else converged), None
         except (EngineError, PermissionDenied, StateError, EmptyDesiredState) as error:
             return None, error

@@ -4,6 +4,7 @@ Each file holds its value and the value's digest; a file whose digest is wrong i
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -28,6 +29,16 @@ Value = TypeVar("Value")
 _MARKERS = {"trusted.json": "trust-established", "releases.json": "releases-established"}
 
 
+def _lock_file(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        # What runs is healed all the same, and somebody hears of it.
+        return os.open(path, os.O_RDONLY)
+
+
 class Journal:
     """The state folder."""
 
@@ -43,13 +54,14 @@ class Journal:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             check_folder(self.folder)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = _lock_file(path)
         except PermissionError as error:
             raise PermissionDenied(
                 "the state may not be written", where=str(self.folder), advice="run as root"
             ) from error
         except OSError as error:
-            raise StateError(f"the state cannot be used: {error.strerror}", where=str(self.folder)) from error
+            what = f"the state cannot be used: {error.strerror}"
+            raise StateError(what, where=str(self.folder), advice="check the disk") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield

@@ -20,9 +20,11 @@ from dataclasses import dataclass, replace
 from reconciler.agent.host.ending import Ending
 from reconciler.agent.settings.config import Config
 from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.remembered import Updates
 from reconciler.agent.versions import updating
 from reconciler.agent.versions.code import code_home, interpreter
 from reconciler.agent.versions.unpacked import Versions
+from reconciler.errors import StateError
 
 log = logging.getLogger("reconciler")
 
@@ -74,23 +76,37 @@ def installed_home() -> str:
 
 
 def start_proven(config: Config, journal: Journal, ending: Ending) -> None:
-    """At a start: go on as the version that has proven itself, if Git may say which, and another one runs."""
+    """At a start: go on as the version that has proven itself, if Git may say which, and another one runs.
+
+    A disk that takes nothing does not keep a device from starting.
+    """
     versions, updates = Versions(config.state), journal.updates
     name, running = updates.proven, versions.name_of(code_home())
     if running and not config.updates.allowed and not is_on_trial():
         # The settings have changed since it took over.
-        journal.write_updates(updating.proven(updates, ""))
+        _note(journal, updating.proven(updates, ""))
         return start_anew(ending, installed_home())
     if is_on_trial() or not name or running:
         return None
     if not config.updates.allowed or not versions.has(name):
-        journal.write_updates(updating.proven(updates, ""))
+        _note(journal, updating.proven(updates, ""))
         return None
-    journal.write_updates(after := updating.started(updates, time.time()))
+    # One whose starts cannot be counted would be started for ever, if it is a bad one.
+    if not _note(journal, after := updating.started(updates, time.time())):
+        return None
     if after.proven:
         return start_anew(ending, str(versions.home(name)))
     log.error("version  %s was started too often without being well; the installed one goes on", name)
     return None
+
+
+def _note(journal: Journal, updates: Updates) -> bool:
+    try:
+        journal.write_updates(updates)
+    except StateError as error:
+        log.error("version  %s", error)
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
