@@ -20,8 +20,9 @@ exit codes:
   13 unknown device             20 the Engine failed a call    21 no Engine
   22 a service is not healthy   23 an update lock is held      30 git failed
   31 no Git server              32 unknown revision            40 an untrusted commit
-  41 a secret stays sealed      50 no permission               51 wrong settings
-  52 the state on disk          130 interrupted                1 anything else
+  41 a secret stays sealed      42 no usable version           50 no permission
+  51 wrong settings             52 the state on disk           130 interrupted
+  1 anything else
 """
 
 

@@ -69,6 +69,8 @@ _ENVIRONMENT = {
 
 
 # As in `12:30:01.123456 http.c:845  <= Recv header: ...`.
+# What differs each time that the same is wrong (curl_easy_strerror): a report that told it would have news each time.
+_TOOK = re.compile(r" after [0-9]+ (ms|milliseconds)( with [0-9]+ (out of [0-9]+ )?bytes received)?")
 _TRACED = re.compile(r"\d\d:\d\d:\d\d\.\d{6} \S+:\d+ ")
 
 
@@ -205,7 +207,7 @@ def complaint(err: bytes) -> str:
     # Over SSH git only says that it could not read; ssh says why.
     of_ssh = [line for line in lines if _SSH_SAYS.search(line)]
     of_git = [line for line in lines if line.startswith(("fatal:", "error:", "!"))]
-    told = next(iter([*of_ssh, *of_git, *lines[-1:]]), "no reason")
+    told = _TOOK.sub("", next(iter([*of_ssh, *of_git, *lines[-1:]]), "no reason"))
     return (
         "".join(c if c.isprintable() else "?" for c in told)[:_MAX_MESSAGE]
         .removeprefix("fatal: ")

@@ -48,7 +48,7 @@ def test_what_says_the_same_at_another_time_is_not_sent_again(link: Link, publis
         assert publisher.send(now) is None
     assert link.sent == [REPORT]
     assert publisher.previous is not None
-    assert (publisher.previous.report, publisher.previous.is_sent) == (LATER, True)
+    assert (publisher.previous.report, publisher.previous.is_sent) == (REPORT, True)
 
 
 @pytest.mark.parametrize("news", [{"phase": "Failed"}, {"steps": ("start a/b", "stop a/b")}])
@@ -60,6 +60,21 @@ def test_news_that_came_meanwhile_are_sent_next(link: Link, publisher: Publisher
     publisher.send(2.0)
     publisher.send(3.0)
     assert link.sent == [REPORT, newer]
+
+
+def test_what_waits_is_written_again_for_news_or_once_a_heartbeat(publisher: Publisher, tmp_path: Path) -> None:
+    """An outage of a week must not wear out a card by a write each pass."""
+
+    def writes(report: Report, now: float) -> bool:
+        before = (tmp_path / "report.json").stat().st_ino
+        assert publisher.record(report, now) is None
+        return (tmp_path / "report.json").stat().st_ino != before
+
+    assert [now for now in range(60, 3600, 60) if writes(LATER, float(now))] == [900, 1800, 2700]
+    assert writes(replace(LATER, phase="Failed"), 3600.0)
+    assert not writes(replace(LATER, phase="Failed", sequence=9), 3660.0)
+    assert writes(replace(LATER, phase="Failed", steps=(*LATER.steps, "stop a/b")), 3720.0)
+    assert writes(replace(LATER, phase="Failed", steps=(*LATER.steps, "stop a/b")), 0.0), "the clock was set back"
 
 
 def test_what_could_not_be_sent_waits(link: Link, publisher: Publisher) -> None:

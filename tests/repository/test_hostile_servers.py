@@ -121,3 +121,15 @@ def test_what_git_traces_is_no_reason_and_is_never_told() -> None:
     traced = b"12:30:01.123456 http.c:845              => Send header: Authorization: Basic c2VjcmV0\n"
     assert git.complaint(traced + b"fatal: unable to access\n" + traced) == "unable to access"
     assert git.complaint(traced) == "no reason"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Failed to connect to h port 443 after 7 ms: Refused", "Failed to connect to h port 443: Refused"),
+        ("Connection timed out after 30001 milliseconds", "Connection timed out"),
+        ("Operation timed out after 60000 milliseconds with 12 out of 900 bytes received", "Operation timed out"),
+    ],
+)
+def test_how_long_it_took_is_no_part_of_what_is_wrong(said: str, told: str) -> None:
+    assert git.complaint(f"fatal: unable to access 'u': {said}\n".encode()) == f"unable to access 'u': {told}"

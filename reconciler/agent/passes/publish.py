@@ -25,6 +25,8 @@ class Publisher:
         self._lock = threading.Lock()
         # The newest, while the disk takes nothing.
         self._held: Reported | None = None
+        # When one was recorded that waits; after a start, that is not known.
+        self._recorded_at: float | None = None
 
     @property
     def previous(self) -> Reported | None:
@@ -71,10 +73,17 @@ class Publisher:
         """It, to be sent; nothing, where nobody has to hear of it."""
         before = self._newest()
         # A clock that was set back must not silence the device until it has caught up.
-        due = before is None or not before.is_sent or not 0 <= now - before.sent_at < self._heartbeat
-        if before is not None and not due and not report.differs_from(before.report):
+        since = before.sent_at if before is not None and before.is_sent else self._recorded_at
+        due = since is None or not 0 <= now - since < self._heartbeat
+        if before is not None and not due and not self._has_news(report, before):
             return None
+        self._recorded_at = now
         return Reported(report, is_sent=False, sent_at=before.sent_at if before else 0.0)
+
+    @staticmethod
+    def _has_news(report: Report, before: Reported) -> bool:
+        # One that waits holds the steps that were not told yet, and so does every one behind it.
+        return report.differs_from(before.report) if before.is_sent else not report.says_what(before.report)
 
     def _write(self, reported: Reported) -> ReconcilerError | None:
         try:
