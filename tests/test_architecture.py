@@ -88,6 +88,7 @@ DOORS = {
     "cryptography": ("signing", "reconciler.sealing.sops"),
     "docker": ("reconciler.agent.docker_engine",),
     "requests": ("reconciler.agent.docker_engine",),
+    "urllib3": ("reconciler.agent.docker_engine",),
     "git": ("reconciler.repository.desk",),
     "pyrage": ("reconciler.sealing.age",),
     "watchdog": ("reconciler.agent.service.watched_files",),

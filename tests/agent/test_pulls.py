@@ -1,13 +1,15 @@
 """Pulls beside the passes: how many at once, when again, what is given up, and what is told. Time is a script here."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 
 from reconciler.agent.engine.pull_progress import Layers, Progress, Tell
-from reconciler.agent.engine.pulls import MOST_AT_ONCE, Pulls
+from reconciler.agent.engine.pulls import MOST_AT_ONCE, Pulls, Threads
 from reconciler.agent.state.backoff import JITTER, RETRY_FACTOR, RETRY_MOST_SECONDS, RETRY_SECONDS
+from reconciler.agent.state.moment import boot_seconds
 from reconciler.errors import EngineUnavailable, ImagePending, ImageUnavailable, ReconcilerError
 from reconciler.planning import PullImage
 
@@ -18,7 +20,9 @@ NOON = 1_800_000_000.0
 class Registry:
     """Images that come when the script says so; and the machinery, whose threads are acts that somebody calls."""
 
-    time: float = NOON
+    time: float = 0.0
+    # What somebody has set the clock on the wall to, at time 0.
+    set_to: float = NOON
     rings: int = 0
     aside_: list[Callable[[], None]] = field(default_factory=list)
     timers: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
@@ -29,6 +33,9 @@ class Registry:
 
     def now(self) -> float:
         return self.time
+
+    def wall(self) -> float:
+        return self.set_to + self.time
 
     def aside(self, name: str, act: Callable[[], None]) -> None:
         self.aside_.append(act)
@@ -137,6 +144,29 @@ def test_what_fails_is_tried_again_later_and_later_and_says_when(registry: Regis
     del registry.broken["web:1"]
     registry.work()
     assert registry.pulled == ["web:1"]
+
+
+@pytest.mark.parametrize("jump", [-200_000_000.0, 200_000_000.0])
+def test_a_clock_that_is_set_neither_stops_nor_hurries_what_is_tried_again(
+    jump: float, registry: Registry, pulls: Pulls
+) -> None:
+    registry.broken["web:1"] = ImageUnavailable("cannot pull web:1: no route")
+    told(pulls, "web:1")
+    registry.work()
+    before = str(told(pulls, "web:1"))
+    registry.set_to += jump
+    assert str(told(pulls, "web:1")) == before, "each pass that tells something else is another report"
+    assert registry.aside_ == []
+    del registry.broken["web:1"]
+    assert registry.wait_for_timers() <= RETRY_SECONDS
+    registry.work()
+    assert registry.pulled == ["web:1"]
+
+
+def test_what_is_due_is_judged_by_the_clock_that_nobody_sets() -> None:
+    real = Threads()
+    assert real.now() == pytest.approx(boot_seconds(), abs=60)
+    assert real.wall() == pytest.approx(time.time(), abs=60)
 
 
 def test_a_failed_pull_holds_no_place(registry: Registry, pulls: Pulls) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.agent.docker_engine import container_body as labels
 from reconciler.agent.engine.health import Look
+from reconciler.agent.engine.running_for import Run
 from reconciler.agent.state.moment import rfc3339
 from reconciler.model import Container, Limits, ObservedNetwork, ObservedVolume
 from reconciler.planning import kept_limits
@@ -171,8 +172,13 @@ def images(found: Iterable[Answer]) -> dict[str, str]:
     return {name: i["Id"] for i in found for name in (*(i["RepoTags"] or ()), *(i["RepoDigests"] or ()))}
 
 
-def look(found: Answer, now: float) -> Look:
-    """GET /containers/{id}/json, as what health is judged from. `now` is in seconds since 1970."""
+def run(found: Answer) -> Run:
+    """GET /containers/{id}/json, as which run of the container it shows."""
+    return Run(moment(found["State"]["StartedAt"]), found["RestartCount"])
+
+
+def look(found: Answer, running_for: float) -> Look:
+    """GET /containers/{id}/json, as what health is judged from."""
     state, check = found["State"], found["Config"].get("Healthcheck") or {}
     given = {
         field: check[key] / _NANOSECONDS
@@ -187,7 +193,7 @@ def look(found: Answer, now: float) -> Look:
         exit_code=state["ExitCode"],
         restarts=found["RestartCount"],
         out_of_memory=bool(state.get("OOMKilled")),
-        running_for=now - moment(state["StartedAt"]),
+        running_for=running_for,
         **given,
     )
 

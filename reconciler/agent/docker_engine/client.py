@@ -11,6 +11,7 @@ from typing import Any
 import docker
 import docker.errors
 import requests
+import urllib3
 
 from reconciler.agent.docker_engine.answers import without_values
 from reconciler.errors import EngineError, EngineUnavailable, PermissionDenied, ReconcilerError
@@ -63,7 +64,8 @@ class Client:
             # 400 is "bad parameter" (moby, errdefs): the same call fails again, whatever else changes.
             lasting = error.status_code == requests.codes.bad_request
             raise EngineError(f"cannot {doing}: {told}", where=self.url, lasting=lasting) from error
-        except (docker.errors.DockerException, requests.RequestException) as error:
+        except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            # The last is what the SDK's streams raise: they read past requests, which would make it one of its own.
             self._connected = None
             if "PermissionError" in repr(error) or "Permission denied" in str(error):
                 advice = "run as root, or as a member of the group docker"

@@ -6,6 +6,7 @@ from typing import Any
 import docker.auth
 import docker.errors
 import requests
+import urllib3
 
 from reconciler.agent.docker_engine.client import Client
 from reconciler.agent.engine.pull_progress import Layers, Tell
@@ -15,7 +16,7 @@ from reconciler.errors import ImageUnavailable
 SILENCE_SECONDS = 300
 
 
-def pull(client: Client, image: str, platform: str, tell: Tell) -> None:
+def pull(client: Client, image: str, platform: str, tell: Tell, silence: float = SILENCE_SECONDS) -> None:
     """Make an image local. What `tell` raises ends the pull, and the Engine gives it up.
 
     Raises ImageUnavailable, and EngineUnavailable. The SDK's own pull has no deadline: a registry that falls silent
@@ -31,15 +32,17 @@ def pull(client: Client, image: str, platform: str, tell: Tell) -> None:
             params={key: value for key, value in given.items() if value},
             headers={"X-Registry-Auth": header} if header else {},
             stream=True,
-            timeout=SILENCE_SECONDS,
+            timeout=silence,
         )
         with answer:
             api._raise_for_status(answer)
             _follow(image, api._stream_helper(answer, decode=True), tell)
     except docker.errors.APIError as error:
         raise _not_pulled(image, str(error.explanation)) from error
-    except requests.ReadTimeout as error:
-        raise _not_pulled(image, f"nothing arrived for {SILENCE_SECONDS} s") from error
+    except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as error:
+        raise _not_pulled(image, f"nothing arrived for {silence:g} s") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise _not_pulled(image, "the Engine hung up in the middle of it") from error
 
 
 def _follow(image: str, lines: Iterable[Mapping[str, Any]], tell: Tell) -> None:

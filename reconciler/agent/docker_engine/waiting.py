@@ -6,6 +6,7 @@ from collections.abc import Callable
 from reconciler.agent.docker_engine import answers
 from reconciler.agent.docker_engine.client import Client
 from reconciler.agent.engine.health import COMPLETION_SECONDS, GRACE_SECONDS, Look, Verdict, judge, judge_job
+from reconciler.agent.engine.running_for import Moment, Watched, seconds_of_run, watched
 from reconciler.errors import ServiceFailed
 from reconciler.planning import AwaitCompleted, AwaitHealthy
 
@@ -24,11 +25,15 @@ class Waits:
         last_lines: Callable[[str], tuple[str, ...]],
         sleep: Callable[[float], None],
         clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self._client, self._last_lines, self._sleep, self._clock = client, last_lines, sleep, clock
+        self._client, self._last_lines, self._sleep = client, last_lines, sleep
+        self._clock, self._wall = clock, wall
+        self._unset_since = self._now()
 
     def until_healthy(self, step: AwaitHealthy) -> None:
-        first = self._look(step.container)
+        look_again = self._looks(step.container)
+        first = look_again()
         monitor = step.service.update.monitor
         proven = self._clock() + (monitor if step.was_well else 0.0)
 
@@ -37,17 +42,21 @@ class Waits:
             is_early = verdict is Verdict.GOOD and self._clock() < proven
             return (Verdict.WAIT if is_early else verdict), reason
 
-        self._wait(step, judged, max(first.patience(monitor), monitor + GRACE_SECONDS))
+        self._wait(step, look_again, judged, max(first.patience(monitor), monitor + GRACE_SECONDS))
 
     def until_completed(self, step: AwaitCompleted) -> None:
-        self._wait(step, judge_job, COMPLETION_SECONDS)
+        self._wait(step, self._looks(step.container), judge_job, COMPLETION_SECONDS)
 
     def _wait(
-        self, step: AwaitHealthy | AwaitCompleted, judgement: Callable[[Look], tuple[Verdict, str]], patience: float
+        self,
+        step: AwaitHealthy | AwaitCompleted,
+        look_again: Callable[[], Look],
+        judgement: Callable[[Look], tuple[Verdict, str]],
+        patience: float,
     ) -> None:
         deadline = self._clock() + patience
         while True:
-            look = self._look(step.container)
+            look = look_again()
             verdict, reason = judgement(look)
             late = self._clock() > deadline
             if verdict is Verdict.GOOD or (not step.required and (late or verdict is Verdict.BAD)):
@@ -62,5 +71,29 @@ class Waits:
                 )
             self._sleep(POLL_SECONDS)
 
-    def _look(self, container: str) -> Look:
-        return answers.look(self._client.api.inspect_container(container), time.time())
+    def _looks(self, container: str) -> Callable[[], Look]:
+        """One wait's looks at a container, each with how long it has run by then."""
+        seen: Watched | None = None
+
+        def look() -> Look:
+            nonlocal seen
+            found = self._client.api.inspect_container(container)
+            now = self._now()
+            seen = watched(seen, answers.run(found), now)
+            return answers.look(found, seconds_of_run(seen, self._steady_since(now), now))
+
+        return look
+
+    def _steady_since(self, now: Moment) -> Moment:
+        """Since when nobody has set the Engine's clock, as far as we know."""
+        if not self._client.is_on_this_machine:
+            # Its clock is not ours, and may be any time off.
+            return now
+        # Waits go on side by side. One that is late may put an older moment here; the next look finds the step again.
+        since = self._unset_since
+        if not now.is_of_the_same_setting(since):
+            since = self._unset_since = now
+        return since
+
+    def _now(self) -> Moment:
+        return Moment(self._wall(), self._clock())

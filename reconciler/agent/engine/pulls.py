@@ -10,7 +10,7 @@ from typing import Protocol
 
 from reconciler.agent.engine.pull_progress import Progress, Tell
 from reconciler.agent.state.backoff import backoff, jittered
-from reconciler.agent.state.moment import rfc3339
+from reconciler.agent.state.moment import boot_seconds, rfc3339
 from reconciler.errors import ImagePending, ImageUnavailable, NoRoom, ReconcilerError
 from reconciler.planning import PullImage
 
@@ -23,9 +23,15 @@ TOLD_EVERY_SECONDS = 10.0
 
 
 class Machinery(Protocol):
-    """What happens beside the passes: threads and timers, and their time in seconds since 1970."""
+    """What happens beside the passes: threads and timers.
+
+    `now` is in seconds of a clock that nobody sets: by one that was set back, the next try would be as far away as the
+    jump. `wall` is what people call the time, in seconds since 1970; it is for words alone.
+    """
 
     def now(self) -> float: ...
+
+    def wall(self) -> float: ...
 
     def aside(self, name: str, act: Callable[[], None]) -> None: ...
 
@@ -36,6 +42,9 @@ class Threads:
     """The real machinery. Its threads end with the process, which waits for none of them."""
 
     def now(self) -> float:
+        return boot_seconds()
+
+    def wall(self) -> float:
         return time.time()
 
     def aside(self, name: str, act: Callable[[], None]) -> None:
@@ -53,7 +62,10 @@ class _GivenUp(ReconcilerError):
 
 @dataclass(eq=False)
 class _Pull:
-    """One image that somebody wants. It is queued, under way, or waits for its next try at `due`."""
+    """One image that somebody wants. It is queued, under way, or waits for its next try at `due`.
+
+    `due_by_wall` is the same, as it was told: told anew after each step of that clock, reports would never end.
+    """
 
     step: PullImage
     is_wanted: bool = True
@@ -62,6 +74,7 @@ class _Pull:
     tries: int = 0
     why: ReconcilerError | None = None
     due: float = 0.0
+    due_by_wall: float = 0.0
     told_at: float = 0.0
 
     def stands(self) -> ImageUnavailable:
@@ -72,7 +85,7 @@ class _Pull:
         if self.why is None:
             return ImagePending(f"{image} is pulled when others are here")
         kind = NoRoom if isinstance(self.why, NoRoom) else ImageUnavailable
-        return kind(self.why.what, advice=f"nothing was stopped; the next try is at {rfc3339(self.due)}")
+        return kind(self.why.what, advice=f"nothing was stopped; the next try is at {rfc3339(self.due_by_wall)}")
 
 
 class Pulls:
@@ -159,7 +172,8 @@ class Pulls:
         with self._lock:
             pull.tries += 1
             wait = jittered(backoff(pull.tries), f"{pull.step.image}:{pull.tries}")
-            pull.is_under_way, pull.why, pull.due = False, error, self._machinery.now() + wait
+            pull.is_under_way, pull.why = False, error
+            pull.due, pull.due_by_wall = self._machinery.now() + wait, self._machinery.wall() + wait
         log.warning("%s; the next try is in %.0f s", error.what, wait)
         self._machinery.later(wait, self._try_due)
 

@@ -1,7 +1,6 @@
 """Orders of an agent that sits idle: it asks Git itself, and sends an errand only when something may have changed."""
 
 import logging
-import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from reconciler.agent.orders.fetching import fetch_orders
 from reconciler.agent.orders.known import Known, Obtain, OrdersByErrand, kept, unasked
 from reconciler.agent.settings.config import Config
 from reconciler.agent.settings.key_files import next_key
+from reconciler.agent.state.moment import boot_seconds
 from reconciler.errors import ReconcilerError, RemoteUnavailable
 from reconciler.repository import Mirror
 
@@ -20,11 +20,6 @@ log = logging.getLogger("reconciler")
 LOOK_AGAIN_SECONDS = 3600.0
 # What is wrong may mend itself, such as a registry that was away: soon at first, and not for ever at each poll.
 TROUBLE_MOST_SECONDS = 900.0
-
-
-def boot_seconds() -> float:
-    """A clock that nobody sets, and that goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True)
