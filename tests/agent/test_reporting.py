@@ -32,7 +32,7 @@ class Reports:
 
     def make(self, image: str = "web:1", revision: str = REVISION, *, tells_logs: bool = False) -> Report:
         fleet = {"shop": {"web": {**FLEET["shop"]["web"], "image": image}}}
-        converged = converge(drawn(fleet), revision, self._journal.memory, self.engine, self._journal, 0.0)
+        converged = converge(drawn(fleet), revision, self.engine, self._journal, 0.0)
         self.engine.settle()
         found = Pass("press", "2026-11-23T04:30:01Z", trusted=revision, converged=converged, tells_logs=tells_logs)
         self._last = compose_report(found, self._last, self._unsent)

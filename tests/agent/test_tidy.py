@@ -28,7 +28,7 @@ class Device:
         self.now += 3600
         drawn_state = drawn(fleet)
         state = DesiredState(drawn_state.device, drawn_state.apps, untouched, allow_empty=True)
-        converged = converge(state, "a" * 40, self.journal.memory, self.engine, self.journal, self.now)
+        converged = converge(state, "a" * 40, self.engine, self.journal, self.now)
         return tidied(converged, state, self.engine, self.journal, self.now)
 
     def images(self) -> set[str]:

@@ -49,13 +49,14 @@ class Converged:
 
 
 def converge(
-    rendered: DesiredState, revision: str, memory: Memory, engine: Engine, journal: Journal, now: float
+    rendered: DesiredState, revision: str, engine: Engine, journal: Journal, now: float, memory: Memory | None = None
 ) -> Converged:
     """Bring the device to what was rendered, or each app that fails back to where it was.
 
-    `memory` is what was learned before, and `now` in seconds since 1970. Raises EngineUnavailable, PermissionDenied,
-    Interrupted, EmptyDesiredState.
+    `now` is in seconds since 1970; `memory` what was learned before, where the journal could not take it. Raises
+    EngineUnavailable, PermissionDenied, Interrupted, EmptyDesiredState.
     """
+    memory = memory or journal.memory
     choices = choose(rendered, revision, memory, now)
     performed, observed = _apply(chosen_state(rendered, choices), engine, _given_back(rendered, memory, now))
     performed, observed = _prove(choices, memory, performed, observed, engine)

@@ -125,7 +125,7 @@ class Reconciler:
                 return look(desired, revision, self._engine, self._journal, now, str(pause)), None
             kept = admitted(memory, known.admission, self._config.real)
             unstored = store(self._journal, kept) if kept is not memory else None
-            converged = converge(desired, revision, kept, self._engine, self._journal, now)
+            converged = converge(desired, revision, self._engine, self._journal, now, kept)
             converged = replace(converged, error=converged.error or unstored)
             return (tidied(converged, desired, self._engine, self._journal, now) if collects else converged), None
         except (EngineError, PermissionDenied, StateError, EmptyDesiredState) as error:
