@@ -77,7 +77,9 @@ def _told(statuses: Sequence[reported.DeviceStatus], options: argparse.Namespace
     if not options.watch:
         return table
     phases = Counter(one.phase for one in statuses).most_common()
-    return f"{table}\n\n{now:%H:%M:%S}  {', '.join(f'{number} {phase}' for phase, number in phases) or 'no device'}"
+    # A phase is a device's own word, here as in the table.
+    counted = ", ".join(f"{number} {printable(phase)}" for phase, number in phases)
+    return f"{table}\n\n{now:%H:%M:%S}  {counted or 'no device'}"
 
 
 def configure(command: argparse.ArgumentParser) -> None:

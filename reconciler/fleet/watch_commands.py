@@ -107,7 +107,7 @@ def get(options: argparse.Namespace) -> int:
     status = _Watch(options).status(options.device)
     if status.report is None or options.output == "json":
         told = json.dumps(reported.plain(status), indent=2)
-        print(told if options.output == "json" else f"{status.phase}: {status.message}")
+        print(told if options.output == "json" else printable(f"{status.phase}: {status.message}"))
         return 0
     report = status.report
     seen = f"{age((datetime.now(UTC) - status.seen_at).total_seconds())} ago" if status.seen_at else "never"
@@ -138,7 +138,8 @@ def why(options: argparse.Namespace) -> int:
     if options.output == "json":
         print(json.dumps([{"what": what, "why": told} for what, told in found], indent=2))
     elif not found and status.report is not None:
-        print(f"nothing holds it: {status.report.phase} at {short(status.report.revisions.applied)}")
+        told = f"nothing holds it: {status.report.phase} at {short(status.report.revisions.applied)}"
+        print(printable(told))
     for what, told in found if options.output == "text" else ():
         print(printable(f"{what:<12} {told}"))
     return 2 if found else 0

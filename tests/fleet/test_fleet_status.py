@@ -76,6 +76,11 @@ REFUSED = {
     "it lacks a field": ({path_of("d1"): b'{"device": "d1"}'}, "d1", "STATUS_REJECTED"),
     "it is no JSON": ({path_of("d1"): b"phase: Synced"}, "d1", "STATUS_REJECTED"),
     "it is a list": ({path_of("d1"): b"[]"}, "d1", "STATUS_REJECTED"),
+    "it has a number without an end": (
+        {path_of("d1"): report("d1").replace(b"{", b'{"heartbeat_seconds": 1e999, ', 1)},
+        "d1",
+        "heartbeat_seconds",
+    ),
     "it is nested deeply": ({path_of("d1"): b"[" * 60000}, "d1", "STATUS_REJECTED"),
     "it is not UTF-8": ({path_of("d1"): b'{"device": "\xff"}'}, "d1", "STATUS_REJECTED"),
 }
@@ -160,6 +165,21 @@ def test_what_could_steer_a_terminal_is_made_harmless(desk: FleetDesk, branch: W
     assert len(table.splitlines()) == 4
     assert "\\x1b[2J" in table
     assert desk.fleet("status", "-o", "json").out.isascii()
+
+
+def test_a_phase_that_could_steer_a_terminal_is_harmless_below_the_table_too(
+    desk: FleetDesk, branch: WrittenBranch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    branch.write({path_of("d1"): report("d1", phase=ESCAPES)}, KEYS["d1"])
+
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        status_command.run(_parser().parse_args(["-C", str(desk.folder), "status", "--watch"]), stop)
+    said = capsys.readouterr().out
+    assert all(c.isprintable() for c in said.replace("\n", ""))
+    assert "2 Silent, 1 \\x1b[2J" in said.splitlines()[-1]
 
 
 def test_a_long_message_leaves_the_table_readable(desk: FleetDesk, branch: WrittenBranch) -> None:

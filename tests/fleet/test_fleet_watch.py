@@ -92,6 +92,21 @@ def test_nothing_holds_a_device_that_runs_the_tip(desk: FleetDesk, branch: Writt
     assert (answer.code, answer.out) == (0, f"nothing holds it: Healthy at main@{tip[:12]}\n")
 
 
+ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b31m\ud800"
+
+
+def test_what_a_device_says_steers_no_terminal(desk: FleetDesk, branch: WrittenBranch) -> None:
+    tip = commit(desk, "The first")
+    app = {"name": ESCAPES, "phase": "Healthy", "message": ESCAPES}
+    conditions = [condition("Trusted", "True", ESCAPES, ESCAPES)]
+    say(branch, told(ESCAPES, revision=tip, apps=[app], conditions=conditions))
+    assert desk.fleet("why", "d1").out.startswith("nothing holds it: \\x1b[2J")
+    for words in (("get", "d1"), ("why", "d1"), ("history", "d1"), ("audit", "d1"), ("audit", "--commit", tip)):
+        answer = desk.fleet(*words)
+        assert all(c.isprintable() for c in answer.out.replace("\n", "")), words
+        assert "\\x1b[2J" in answer.out, words
+
+
 HELD = {
     "signature": (
         told(conditions=[condition("Trusted", "False", "UNSIGNED", "a word")]),
