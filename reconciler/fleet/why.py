@@ -8,7 +8,7 @@ from reconciler.fleet.text import age
 from reconciler.model import Report
 
 # Each says what is wrong by being false, but for these, which say it by being true.
-_FALSE = ("Trusted", "Fresh", "Rendered", "Stored")
+_FALSE = ("Trusted", "Fresh", "Rendered", "Updated", "Stored")
 _TRUE = ("Stalled", "Reconciling")
 
 
@@ -38,7 +38,8 @@ def _conditions(report: Report) -> Iterator[tuple[str, str]]:
         if one.reason == "Paused":
             yield "Paused", one.message
         is_wrong = (one.type in _FALSE and one.status == "False") or (one.type in _TRUE and one.status == "True")
-        if is_wrong:
+        # Whom it may obey cannot be looked up on the device: nothing new is run.
+        if is_wrong or (one.type, one.status) == ("Trusted", "Unknown"):
             yield one.type, f"{one.reason} since {one.since}: {one.message}".rstrip(": ")
 
 

@@ -117,6 +117,23 @@ HELD = {
     "lock": (told(conditions=[condition("Reconciling", "True", "Locked", "held")]), "Reconciling  Locked since"),
     "engine": (told(conditions=[condition("Stalled", "True", "EngineError")]), "Stalled      EngineError"),
     "health": (told("CrashLooping"), "web          CrashLooping"),
+    "version": (
+        told(conditions=[condition("Updated", "False", "RolledBack", "0.3.0 was tried once")]),
+        "Updated      RolledBack since",
+    ),
+    "version not allowed": (
+        told(conditions=[condition("Updated", "False", "NotAllowed", "denied")]),
+        "Updated      NotAllowed since",
+    ),
+    "wheel": (
+        told(conditions=[condition("Updated", "False", "UpdateRefused", "it is no wheel")]),
+        "Updated      UpdateRefused since",
+    ),
+    "state": (told(conditions=[condition("Trusted", "Unknown", "StateError", "torn")]), "Trusted      StateError"),
+    "retry": (
+        told(apps=[{"name": "web", "phase": "RolledBack", "message": "no; tried again at 2026-11-29T12:00:00Z"}]),
+        "web          RolledBack: no; tried again at 2026-11-29T12:00:00Z",
+    ),
     "behind": (told(revision="2" * 40), "Behind       it saw main@222222222222, and the branch is at"),
 }
 
