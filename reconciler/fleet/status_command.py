@@ -48,10 +48,14 @@ def _look(options: argparse.Namespace) -> list[reported.DeviceStatus]:
         found = read_reports(desk.git_dir, tip, files.device_paths)
         refused = read_refusals(desk.git_dir, tip).refused
     except UnknownRevision:
-        found, refused = [], {}  # no device has reported yet, and each is shown as silent
+        found, refused, tip = [], {}, ""  # no device has reported yet, and each is shown as silent
     for bundle in options.bundle:
         found = reported.newest_of(found, read_carried(bundle, branch))
-    statuses = reported.judge(files, found, refused, datetime.now(UTC))
+    now = datetime.now(UTC)
+    statuses = reported.judge(files, found, refused, now)
+    # A report that was carried here is not the one on the branch.
+    if not options.bundle:
+        statuses = reported.with_arrivals(statuses, desk.git_dir, tip, now)
     return [one for one in statuses if _is_wanted(one, files, options)]
 
 

@@ -18,7 +18,7 @@ from reconciler.fleet.enrolled import summary
 from reconciler.fleet.former_keys import Keys, read_past
 from reconciler.fleet.history import Heard, heard, heard_of, news, short
 from reconciler.fleet.released import policies_of
-from reconciler.fleet.text import age, table
+from reconciler.fleet.text import table
 from reconciler.fleet.why import reasons
 from reconciler.manifests import FleetFiles
 from reconciler.model.report_text import revision_lines, state_lines
@@ -73,7 +73,8 @@ class _Watch:
         mine = next((one for one in found if one.device == device), None)
         refused = read_refusals(self.desk.git_dir, tip).refused.get(device, "")
         judged = replace(reported.judge_one(device, self.files, mine), refused=refused)
-        return reported.as_of(judged, datetime.now(UTC))
+        now = datetime.now(UTC)
+        return reported.with_arrivals([reported.as_of(judged, now)], self.desk.git_dir, tip, now)[0]
 
     def heard(self, device: str, keys: Keys) -> list[Heard]:
         tip = self.reports()
@@ -110,13 +111,12 @@ def get(options: argparse.Namespace) -> int:
         print(told if options.output == "json" else printable(f"{status.phase}: {status.message}"))
         return 0
     report = status.report
-    seen = f"{age((datetime.now(UTC) - status.seen_at).total_seconds())} ago" if status.seen_at else "never"
     free = f"{report.disk_free_bytes / 1e9:.1f} GB" if report.disk_free_bytes is not None else "not told"
     versions = f"reconciler {report.versions.agent}, Engine {report.versions.engine or 'unknown'}"
     lines = [
         f"device     {report.device}",
         f"phase      {status.phase}{f': {status.silence}' if status.is_silent else ''}",
-        f"signed     {seen}",
+        f"signed     {_signed(status)}",
         *([f"refused    a newer report: {status.refused}"] if status.refused else []),
         *revision_lines(report),
         f"versions   {versions}",
@@ -127,6 +127,11 @@ def get(options: argparse.Namespace) -> int:
     ]
     print("\n".join(map(printable, lines)))
     return 0
+
+
+def _signed(status: reported.DeviceStatus) -> str:
+    told = reported.seen(status, datetime.now(UTC))
+    return f"{told}, at {status.seen_at:%Y-%m-%dT%H:%M:%SZ}" if status.is_ahead else told
 
 
 def why(options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ def reasons(status: DeviceStatus, tip: str, branch: str) -> list[tuple[str, str]
     refused = [("Refused", f"a newer report: {status.refused}")] if status.refused else []
     if status.report is None:
         return [*refused, ("Silent", f"it {status.silence}")]
-    return [*refused, *_silence(status, status.report), *_conditions(status.report),
+    return [*refused, *_silence(status, status.report), *_clock(status), *_conditions(status.report),
             *_behind(status.report, tip, branch), *_apps(status.report)]  # fmt: skip
 
 
@@ -30,6 +30,13 @@ def _silence(status: DeviceStatus, report: Report) -> Iterator[tuple[str, str]]:
     if status.is_silent:
         due = age(report.heartbeat_seconds)
         yield "Silent", f"{status.silence}, and a report is due every {due}: what follows is old"
+
+
+def _clock(status: DeviceStatus) -> Iterator[tuple[str, str]]:
+    """Such a device falls silent unseen, where nobody writes to the branch after it."""
+    if status.is_ahead:
+        told = f"its newest report says {status.seen_at:%Y-%m-%dT%H:%M:%SZ}, {age(status.ahead_by)} ahead of this clock"
+        yield "Clock", f"{told}: set the one of the device, or this one"
 
 
 def _conditions(report: Report) -> Iterator[tuple[str, str]]:

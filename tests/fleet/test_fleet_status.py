@@ -195,7 +195,7 @@ SEEN = {
     "after two missed heartbeats": (150, 60, r"Silent +2m ago +last Synced, 2m ago"),
     "days ago": (8 * 86400, 3600, r"Silent +8d ago +last Synced, 8d ago"),
     "long ago, and it promised no heartbeat": (8 * 86400, 0, r"Synced +8d ago"),
-    "in the future": (-3600, 60, r"Synced +0s ago +its report is of the future: its clock is wrong"),
+    "in the future": (-3600, 60, r"Synced +ahead +its report is of the future: its clock is wrong"),
 }
 
 
@@ -205,6 +205,30 @@ def test_how_long_a_device_has_been_silent(case: str, desk: FleetDesk, branch: W
     written = int(datetime.now(UTC).timestamp()) - ago
     branch.write({path_of("d1"): report("d1", heartbeat_seconds=float(heartbeat))}, KEYS["d1"], at=written)
     assert re.fullmatch(f"d1 +{told}", line_of(desk, "d1"))
+
+
+YEARS = 10 * 365 * 86400
+# Who writes after d1, whose clock is years ahead, and how long ago by their clocks; and the phase and message of d1.
+FOLLOWED = {
+    "by nobody": ([], r"Synced +ahead +its report"),
+    "just now": ([0], r"Synced +ahead +its report"),
+    "long ago": ([9 * 3600, 0], r"Silent +ahead +last Synced, 9h ago; its report"),
+    "by a clock that was set back": ([YEARS], r"Synced +ahead +its report"),
+    "by a clock that was set back, and by others": ([YEARS, 8 * 3600], r"Silent +ahead +last Synced, 8h ago; its"),
+    "by a clock that is ahead as well": ([-YEARS, 7 * 3600], r"Silent +ahead +last Synced, 7h ago; its report"),
+}
+
+
+@pytest.mark.parametrize("case", FOLLOWED)
+def test_a_device_whose_clock_is_ahead_is_silent_by_what_others_wrote_after_it(
+    case: str, desk: FleetDesk, branch: WrittenBranch
+) -> None:
+    after, told = FOLLOWED[case]
+    branch.write({path_of("d2"): report("d2")}, KEYS["d2"], at=NOW - 10 * 3600)
+    branch.write({path_of("d1"): report("d1", heartbeat_seconds=900)}, KEYS["d1"], at=NOW + YEARS)
+    for number, ago in enumerate(after):
+        branch.write({path_of("d2"): report("d2", phase=f"P{number}")}, KEYS["d2"], at=NOW - ago)
+    assert re.match(f"d1 +{told}", line_of(desk, "d1"))
 
 
 def test_json_holds_the_whole_report(desk: FleetDesk, branch: WrittenBranch) -> None:

@@ -157,6 +157,20 @@ def test_silence_and_forgery_are_reasons(desk: FleetDesk, branch: WrittenBranch)
     assert desk.fleet("why", "d1").lines[0].startswith("Refused      SIGNER_UNKNOWN")
 
 
+def test_a_clock_that_is_ahead_is_a_reason(desk: FleetDesk, branch: WrittenBranch) -> None:
+    say(branch, told(), hours_ago=-48)
+    answer = desk.fleet("why", "d1")
+    assert (answer.code, answer.lines[0].split("ahead")[0]) == (
+        2, f"Clock        its newest report says {moment(-48)}, 1d ",
+    )  # fmt: skip
+    assert "Silent" not in answer.out
+    assert any(line.startswith("signed     ahead") for line in desk.fleet("get", "d1").lines)
+    branch.write({path_of("d2"): report("d2")}, OTHER, at=NOW - 5 * HOUR)
+    lines = desk.fleet("why", "d1").lines
+    assert [line.split()[0] for line in lines[:2]] == ["Silent", "Clock"]
+    assert lines[0].startswith("Silent       last Healthy, 5h ago")
+
+
 def test_a_device_that_fell_silent_is_shown_as_that_with_its_last_phase(desk: FleetDesk, branch: WrittenBranch) -> None:
     say(branch, told(), hours_ago=40 * 24)
     assert {"phase      Silent: last Healthy, 40d ago", "signed     40d ago"} <= set(desk.fleet("get", "d1").lines)
