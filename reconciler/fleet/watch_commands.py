@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,6 +27,9 @@ from reconciler.repository.desk import Desk
 from reconciler.terminal import Parser, from_one_to, printable
 from signing import SignatureError
 from signing.documents import DEFAULT_BRANCH
+
+# What lists in a line of `fleet audit` are.
+_MORE = {"formerKeys": "former key", "wrongTimes": "against the order of the branch:"}
 
 
 class _Watch:
@@ -183,25 +186,30 @@ def audit(options: argparse.Namespace) -> int:
         return 0
     for key, value in told.items():
         for line in value if isinstance(value, list) else [value]:
-            words = " ".join(map(_words, line.values())) if isinstance(line, dict) else line
+            words = " ".join(filter(None, map(_words, line, line.values()))) if isinstance(line, dict) else line
             print(printable(f"{key:<10} {words}").rstrip())
     return 0
 
 
-def _words(value: object) -> str:
-    """A value of a line; a list is the former keys of what stands before it."""
+def _words(key: str, value: object) -> str:
+    """A value of a line; a list says more of what stands before it."""
     if not isinstance(value, list):
         return str(value)
-    return f"(former key {', '.join(value)})" if value else ""
+    return f"({_MORE[key]} {', '.join(value)})" if value else ""
+
+
+def _times(times: Iterable[datetime]) -> list[str]:
+    return [f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in times]
 
 
 def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
-    moment = _moment(options.at) if options.at else datetime.now(UTC)
+    now = datetime.now(UTC)
+    moment = _moment(options.at) if options.at else now
     reports = watch.heard(options.device, watch.keys(options.branch, options.device))
-    known = trail.at(reports, options.device, moment)
-    if known is None:
+    found = trail.at(reports, moment, now)
+    if found is None:
         return {"device": options.device, "at": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "ran": "nothing that it reported"}
-    first = trail.since(reports, known)
+    known = found.newest
     services = [
         {"service": f"{app.name}/{one.name}", "image": one.image, "state": one.state, "id": one.image_id}
         for app in known.report.apps
@@ -212,7 +220,8 @@ def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
         "at": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
         "reported": f"{known.signed_at:%Y-%m-%dT%H:%M:%SZ} {known.report.phase}, commit {known.commit[:12]}",
         **({"formerKey": known.former_key} if known.former_key else {}),
-        "since": f"{first.signed_at:%Y-%m-%dT%H:%M:%SZ}",
+        "since": f"{found.since.signed_at:%Y-%m-%dT%H:%M:%SZ}",
+        **({"wrongTimes": _times(found.wrong_times)} if found.wrong_times else {}),
         **(_origin(watch, known.applied, options) if known.applied else {"commit": "none"}),
         "ran": services,
     }
@@ -221,12 +230,12 @@ def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
 def _of_commit(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
     commit = watch.desk.resolve(options.commit)
     ran: list[Mapping[str, object]] = []
-    for stay in trail.stays(watch.heard_of(commit, watch.keys(options.branch)), commit):
+    for stay in trail.stays(watch.heard_of(commit, watch.keys(options.branch)), commit, datetime.now(UTC)):
         until = f"until {stay.until:%Y-%m-%dT%H:%M:%SZ}" if stay.until else "still"
         went = f"{' -> '.join(stay.phases)}"
         began = f"{stay.first.signed_at:%Y-%m-%dT%H:%M:%SZ}"
         ran.append({"device": f"{stay.device:<20}", "from": began, "until": until, "went": went,
-                    "formerKeys": list(stay.former_keys)})  # fmt: skip
+                    "formerKeys": list(stay.former_keys), "wrongTimes": _times(stay.wrong_times)})  # fmt: skip
     return {**_origin(watch, commit, options), "ran": ran or "nowhere that was reported"}
 
 

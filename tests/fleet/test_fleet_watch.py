@@ -236,6 +236,24 @@ def test_audit_says_where_a_commit_ran_and_how_it_went(desk: FleetDesk, branch: 
     assert "ran        nowhere that was reported" in desk.fleet("audit", "--commit", third).lines
 
 
+def test_audit_goes_by_the_order_of_the_branch_and_marks_a_time_against_it(
+    desk: FleetDesk, branch: WrittenBranch
+) -> None:
+    first, second = commit(desk, "Begin"), commit(desk, "Go on")
+    clock = ((9, first), (-90_000, first), (8, first), (5, second), (4e5, second), (3, second))
+    for number, (hours, revision) in enumerate(clock):
+        say(branch, told(revision=revision, sequence=number), hours)
+    ran = [line for line in desk.fleet("audit", "--commit", first).lines if line.startswith("ran")]
+    wrong = f"(against the order of the branch: {moment(-90_000)})"
+    assert ran == [f"ran        {'d1':<20} {moment(9)} until {moment(5)} Healthy {wrong}"]
+    (told_of,) = desk.fleet("audit", "--commit", second, "-o", "json").json["ran"]
+    assert (told_of["from"], told_of["until"], told_of["wrongTimes"]) == (moment(5), "still", [moment(4e5)])
+    then = desk.fleet("audit", "d1", "--at", moment(6)).lines
+    assert {f"commit     {first}", f"since      {moment(9)}", f"wrongTimes {moment(-90_000)}"} <= set(then)
+    now = desk.fleet("audit", "d1").lines
+    assert {f"commit     {second}", f"since      {moment(5)}", f"wrongTimes {moment(4e5)}"} <= set(now)
+
+
 @pytest.mark.parametrize("arguments", [(), ("d1", "--commit", "HEAD"), ("d1", "--at", "yesterday")])
 def test_a_question_that_is_none_is_told(desk: FleetDesk, branch: WrittenBranch, arguments: tuple[str, ...]) -> None:
     say(branch, told())
