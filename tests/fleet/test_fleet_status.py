@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from written_branch import NOW, WrittenBranch, path_of, report
 from lab.operator import Operator
 from reconciler.fleet import status_command
 from reconciler.fleet.cli import _parser
+from reconciler.repository.patience import Patience
 from signing import Signer
 
 KEYS = {name: Signer.generate() for name in ("d1", "d2", "d3", "d9")}
@@ -350,6 +352,29 @@ def test_watching_goes_on_until_somebody_ends_it(
     assert said.count("DEVICE  ") == 3 and "cannot fetch `status`" in said
     assert re.findall(r"\d\d:\d\d:\d\d  (.*)", said) == ["2 Silent, 1 Healthy", *["2 Silent, 1 Failed"] * 2]
     assert "\x1b" not in said, "not a terminal"
+
+
+def test_watching_goes_on_at_a_server_that_accepts_and_never_answers(
+    desk: FleetDesk, branch: WrittenBranch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    branch.write({path_of("d1"): report("d1", phase="Healthy")}, KEYS["d1"])
+    monkeypatch.setattr("reconciler.repository.desk.PATIENCE", Patience(most_seconds=1))
+    rounds: list[float] = []
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        desk.git("remote", "set-url", "origin", f"git://127.0.0.1:{listening.getsockname()[1]}/fleet.git")
+
+        def sleep(seconds: float) -> None:
+            rounds.append(seconds)
+            if len(rounds) == 2:
+                raise KeyboardInterrupt
+            desk.git("remote", "set-url", "origin", str(branch.bare))
+
+        with pytest.raises(KeyboardInterrupt):
+            status_command.run(_parser().parse_args(["-C", str(desk.folder), "status", "--watch"]), sleep)
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert "cannot fetch `status`: git did not end in 1 s; see whether the server answers" in first
+    assert rest[-1].endswith("2 Silent, 1 Healthy")
 
 
 @pytest.mark.parametrize("written", ["0", "0s", "500ms", "8d", "1x", "-5", "169h", ""])
