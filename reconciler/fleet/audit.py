@@ -1,14 +1,16 @@
 """What ran where and when, since which commit, who wrote, signed and approved it: out of Git alone."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 
 from reconciler.documents import RolesHistory
 from reconciler.errors import GitError
 from reconciler.fleet.blame import Writer, writer_of
 from reconciler.fleet.history import Heard
 from reconciler.fleet.released import Policies, find
+from reconciler.fleet.report_times import wrong_places
 from reconciler.repository import Store
 from signing import AllowedSigners, SignatureError, follow_chain, split_commit
 from signing.documents import Approval, Branch, RolesAt
@@ -29,8 +31,24 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a device ran at a time: its newest report by then, and the first of an unbroken row with the same commit.
+
+    `wrong_times` are those of the row, and of what follows it at once, that go against the order of the branch.
+    """
+
+    newest: Heard
+    since: Heard
+    wrong_times: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Stay:
-    """A commit on a device: the first report that says that it runs, how it went, and when another one ran."""
+    """A commit on a device: the first report that says that it runs, how it went, and when another one ran.
+
+    `first` is one whose time can be right, if there is such. `wrong_times` are those of its reports, and of the one
+    with which it ended, that go against the order of the branch.
+    """
 
     device: str
     first: Heard
@@ -38,45 +56,64 @@ class Stay:
     until: datetime | None = None
     # Of its reports that the device's key of today did not sign, the fingerprints of the keys that did.
     former_keys: tuple[str, ...] = ()
+    wrong_times: tuple[datetime, ...] = ()
 
 
-def at(reports: Iterable[Heard], device: str, moment: datetime) -> Heard | None:
-    """The newest report of a device that it had signed by then."""
-    earlier = [one for one in reports if one.device == device and one.signed_at <= moment]
-    return max(earlier, key=lambda one: one.signed_at, default=None)
+def at(reports: Sequence[Heard], moment: datetime, now: datetime) -> Known | None:
+    """What a device had told by then, by its reports in the order of the branch."""
+    wrong = wrong_places([one.signed_at for one in reports], now)
+    newest = _newest(reports, wrong, moment, now)
+    if newest is None:
+        return None
+    start, end = newest, newest + 1
+    while start > 0 and reports[start - 1].applied == reports[newest].applied:
+        start -= 1
+    while end in wrong:
+        end += 1
+    since = next((place for place in range(start, newest + 1) if place not in wrong), start)
+    times = tuple(reports[place].signed_at for place in range(start, end) if place in wrong)
+    return Known(reports[newest], reports[since], times)
 
 
-def since(reports: Iterable[Heard], known: Heard) -> Heard:
-    """The first report of an unbroken row with the same commit that leads to this one."""
-    first = known
-    mine = sorted((one for one in reports if one.device == known.device), key=lambda one: one.signed_at)
-    for one in reversed([one for one in mine if one.signed_at <= known.signed_at]):
-        if one.applied != known.applied:
-            break
-        first = one
-    return first
+def _newest(reports: Sequence[Heard], wrong: Container[int], moment: datetime, now: datetime) -> int | None:
+    """The place of the newest report that was there; one with a wrong time, when the next right one was, or now."""
+    there_by = now
+    for place in reversed(range(len(reports))):
+        if place not in wrong:
+            there_by = min(there_by, reports[place].signed_at)
+        if there_by <= moment:
+            return place
+    return None
 
 
-def stays(reports: Iterable[Heard], commit: str) -> list[Stay]:
-    """Each time that a device ran this commit, by device and time."""
-    by_device: dict[str, list[Heard]] = {}
-    for one in sorted(reports, key=lambda one: (one.device, one.signed_at)):
-        by_device.setdefault(one.device, []).append(one)
-    return [stay for name, mine in by_device.items() for stay in _stays(name, mine, commit)]
+def stays(reports: Iterable[Heard], commit: str, now: datetime) -> list[Stay]:
+    """Each time that a device ran this commit, by device, in the order of the branch."""
+    by_device = groupby(sorted(reports, key=lambda one: one.device), key=lambda one: one.device)
+    return [stay for _, mine in by_device for stay in _stays(list(mine), commit, now)]
 
 
-def _stays(device: str, mine: list[Heard], commit: str) -> list[Stay]:
-    found: list[Stay] = []
-    row: list[Heard] = []
-    for one in [*mine, None]:
-        if one is not None and one.applied == commit:
-            row.append(one)
-        elif row:
-            phases = tuple(dict.fromkeys(heard.report.phase for heard in row))
-            former = tuple(dict.fromkeys(heard.former_key for heard in row if heard.former_key))
-            found.append(Stay(device, row[0], phases, one.signed_at if one else None, former))
-            row = []
-    return found
+def _stays(mine: Sequence[Heard], commit: str, now: datetime) -> Iterator[Stay]:
+    place = 0
+    for runs, ones in groupby(mine, key=lambda one: one.applied == commit):
+        row = list(ones)
+        before, place = mine[max(place - 1, 0) : place], place + len(row)
+        if runs:
+            yield _stay(before, row, mine[place : place + 1], now)
+
+
+def _stay(before: Sequence[Heard], row: Sequence[Heard], after: Sequence[Heard], now: datetime) -> Stay:
+    """One row of reports, with the one before it and the one behind it, which show a time that cannot be."""
+    around = [*before, *row, *after]
+    wrong = wrong_places([one.signed_at for one in around], now)
+    right = (one for place, one in enumerate(row, len(before)) if place not in wrong)
+    return Stay(
+        row[0].device,
+        next(right, row[0]),
+        tuple(dict.fromkeys(one.report.phase for one in row)),
+        after[0].signed_at if after else None,
+        tuple(dict.fromkeys(one.former_key for one in row if one.former_key)),
+        tuple(around[place].signed_at for place in sorted(wrong) if place >= len(before)),
+    )
 
 
 def origin(

@@ -1,15 +1,16 @@
 """What devices reported over time: each report that is believed, and what was news in it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from itertools import groupby, islice
 
 from reconciler.fleet.former_keys import Keys, Progress
 from reconciler.fleet.status import judge_report
 from reconciler.manifests import Device
 from reconciler.model import Report, Revision
 from reconciler.repository import FoundReport
-from signing import PublicKey, SignatureError, split_commit
+from signing import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +42,31 @@ def heard(keys: Keys, found: Iterable[FoundReport], device: str = "") -> Iterato
 
 
 def heard_of(commit: str, keys: Keys, found: Iterable[FoundReport]) -> Iterator[Heard]:
-    """Of these, each that says that the commit runs, and the next one of its device that says something else.
+    """Of these, each that says that the commit runs, and the ones of its device before and behind it.
 
-    By device and time. Only what may be such a report is verified: most of a long history is not.
+    By device, in the order of the branch. Only what may be such a report is verified: most of a long history is not.
     """
-    progress, running = keys.progress(), ""
-    for one in sorted(progress.follow(found), key=lambda one: (one.device, _claimed_at(one))):
-        if one.device != running and commit.encode() not in one.content:
-            continue
-        if (believed := _judged(one, keys, progress)) is not None:
-            runs = believed.applied == commit
-            if runs or one.device == running:
-                yield believed
-            running = one.device if runs else ""
+    progress = keys.progress()
+    by_device = groupby(sorted(progress.follow(found), key=lambda one: one.device), key=lambda one: one.device)
+    for _, mine in by_device:
+        yield from _around(commit, mine, lambda one: _judged(one, keys, progress))
 
 
-def _claimed_at(found: FoundReport) -> datetime:
-    """When its commit says that it was signed, whoever signed it."""
-    try:
-        return split_commit(found.raw_commit).committed_at
-    except SignatureError:
-        return datetime.min.replace(tzinfo=UTC)
+def _around(
+    commit: str, found: Iterable[FoundReport], judged: Callable[[FoundReport], Heard | None]
+) -> Iterator[Heard]:
+    passed: list[FoundReport] = []
+    is_running = False
+    for one in found:
+        believed = judged(one) if is_running or commit.encode() in one.content else None
+        runs = believed is not None and believed.applied == commit
+        if runs and not is_running:
+            yield from islice(filter(None, map(judged, reversed(passed))), 1)
+        if believed is not None and (runs or is_running):
+            yield believed
+            passed, is_running = [], runs
+        elif not is_running:
+            passed.append(one)
 
 
 def _judged(one: FoundReport, keys: Keys, progress: Progress) -> Heard | None:

@@ -1,19 +1,22 @@
 """All reports, one table. A report counts only with its device's signature; silence and forgery are shown."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from reconciler.errors import ManifestError
 from reconciler.fleet.text import age, table
 from reconciler.manifests import Device, FleetFiles
 from reconciler.model import Report, Revision
 from reconciler.model.codec import from_json, to_plain
-from reconciler.repository import FoundReport, report_path
+from reconciler.repository import FoundReport, read_arrivals, report_path
 from signing import AllowedSigners, SignatureError, split_commit, verify_commit
 
 # After so many missed heartbeats somebody should look.
 SILENT_AFTER_HEARTBEATS = 2
+# Clocks of two machines differ by seconds.
+_AHEAD_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,8 @@ class DeviceStatus:
     """One line of the table. `flag` says why a report is not believed; `seen_at` is when the device signed it.
 
     `refused` is what a collector says of a newer one, which it did not take. What the clock of the reader says of the
-    report's time comes by `as_of`: for how many seconds nothing was heard, once that is too long; or that it is ahead.
+    report's time comes by `as_of`: for how many seconds nothing was heard, once that is too long; and how far it is
+    ahead, once that is too far.
     """
 
     device: str
@@ -30,7 +34,12 @@ class DeviceStatus:
     seen_at: datetime | None = None
     refused: str = ""
     silent_for: float = 0.0
-    is_ahead: bool = False
+    ahead_by: float = 0.0
+
+    @property
+    def is_ahead(self) -> bool:
+        """Is its newest report of the future?"""
+        return self.ahead_by > 0
 
     @property
     def is_silent(self) -> bool:
@@ -75,22 +84,42 @@ class DeviceStatus:
 
 def judge(
     files: FleetFiles, found: Iterable[FoundReport], refused: Mapping[str, str], now: datetime
-) -> tuple[DeviceStatus, ...]:
+) -> list[DeviceStatus]:
     """Every device of the fleet, and everybody else who wrote to the status branch or was refused, by name."""
     by_name = {report.device: report for report in found}
     names = sorted(files.device_paths.keys() | by_name.keys() | refused.keys())
     judged = (judge_one(name, files, by_name.get(name)) for name in names)
-    return tuple(as_of(replace(one, refused=refused.get(one.device, "")), now) for one in judged)
+    return [as_of(replace(one, refused=refused.get(one.device, "")), now) for one in judged]
 
 
-def as_of(status: DeviceStatus, now: datetime) -> DeviceStatus:
-    """The same at this time: silent, if heartbeats were missed; ahead, if its report is of the future."""
+def as_of(status: DeviceStatus, now: datetime, arrived_at: datetime | None = None) -> DeviceStatus:
+    """The same at this time: silent, if heartbeats were missed; ahead, if its report is of the future.
+
+    For one that is ahead, whose own time tells nothing, it counts by when its report was on the branch, where others
+    tell that.
+    """
     if status.report is None or status.seen_at is None:
         return status
-    seconds = (now - status.seen_at).total_seconds()
+    ahead_by = (status.seen_at - now).total_seconds()
+    is_ahead = ahead_by > _AHEAD_SECONDS
+    heard_at = arrived_at if is_ahead and arrived_at is not None else status.seen_at
+    seconds = (now - heard_at).total_seconds()
     is_late = 0 < status.report.heartbeat_seconds * SILENT_AFTER_HEARTBEATS < seconds
-    # Clocks of two machines differ by seconds.
-    return replace(status, silent_for=seconds if is_late else 0.0, is_ahead=seconds < -60)
+    return replace(status, silent_for=seconds if is_late else 0.0, ahead_by=ahead_by if is_ahead else 0.0)
+
+
+def with_arrivals(statuses: Sequence[DeviceStatus], git_dir: Path, tip: str, now: datetime) -> list[DeviceStatus]:
+    """The same, those that are ahead by what the status branch tells of them at this commit, if there is one."""
+    ahead = {one.device for one in statuses if one.is_ahead}
+    arrived = read_arrivals(git_dir, tip, ahead, now) if ahead and tip else {}
+    return [as_of(one, now, arrived[one.device]) if one.device in arrived else one for one in statuses]
+
+
+def seen(status: DeviceStatus, now: datetime) -> str:
+    """When its newest report was signed, for people."""
+    if status.seen_at is None:
+        return "never"
+    return "ahead" if status.is_ahead else f"{age((now - status.seen_at).total_seconds())} ago"
 
 
 def newest_of(found: Iterable[FoundReport], carried: Iterable[FoundReport]) -> list[FoundReport]:
@@ -157,8 +186,7 @@ def as_table(statuses: Iterable[DeviceStatus], now: datetime) -> str:
     rows = []
     for status in statuses:
         revision = _short(status.report.revisions.applied) if status.report else ""
-        seen = f"{age((now - status.seen_at).total_seconds())} ago" if status.seen_at else "never"
-        rows.append((status.device, status.phase, revision, seen, status.message))
+        rows.append((status.device, status.phase, revision, seen(status, now), status.message))
     return table(("DEVICE", "PHASE", "REVISION", "SEEN", "MESSAGE"), rows)
 
 

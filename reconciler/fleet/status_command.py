@@ -48,10 +48,14 @@ def _look(options: argparse.Namespace) -> list[reported.DeviceStatus]:
         found = read_reports(desk.git_dir, tip, files.device_paths)
         refused = read_refusals(desk.git_dir, tip).refused
     except UnknownRevision:
-        found, refused = [], {}  # no device has reported yet, and each is shown as silent
+        found, refused, tip = [], {}, ""  # no device has reported yet, and each is shown as silent
     for bundle in options.bundle:
         found = reported.newest_of(found, read_carried(bundle, branch))
-    statuses = reported.judge(files, found, refused, datetime.now(UTC))
+    now = datetime.now(UTC)
+    statuses = reported.judge(files, found, refused, now)
+    # A report that was carried here is not the one on the branch.
+    if not options.bundle:
+        statuses = reported.with_arrivals(statuses, desk.git_dir, tip, now)
     return [one for one in statuses if _is_wanted(one, files, options)]
 
 
@@ -77,7 +81,9 @@ def _told(statuses: Sequence[reported.DeviceStatus], options: argparse.Namespace
     if not options.watch:
         return table
     phases = Counter(one.phase for one in statuses).most_common()
-    return f"{table}\n\n{now:%H:%M:%S}  {', '.join(f'{number} {phase}' for phase, number in phases) or 'no device'}"
+    # A phase is a device's own word, here as in the table.
+    counted = ", ".join(f"{number} {printable(phase)}" for phase, number in phases)
+    return f"{table}\n\n{now:%H:%M:%S}  {counted or 'no device'}"
 
 
 def configure(command: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from reconciler.fleet.enrolled import summary
 from reconciler.fleet.former_keys import Keys, read_past
 from reconciler.fleet.history import Heard, heard, heard_of, news, short
 from reconciler.fleet.released import policies_of
-from reconciler.fleet.text import age, table
+from reconciler.fleet.text import table
 from reconciler.fleet.why import reasons
 from reconciler.manifests import FleetFiles
 from reconciler.model.report_text import revision_lines, state_lines
@@ -27,6 +27,9 @@ from reconciler.repository.desk import Desk
 from reconciler.terminal import Parser, from_one_to, printable
 from signing import SignatureError
 from signing.documents import DEFAULT_BRANCH
+
+# What lists in a line of `fleet audit` are.
+_MORE = {"formerKeys": "former key", "wrongTimes": "against the order of the branch:"}
 
 
 class _Watch:
@@ -73,7 +76,8 @@ class _Watch:
         mine = next((one for one in found if one.device == device), None)
         refused = read_refusals(self.desk.git_dir, tip).refused.get(device, "")
         judged = replace(reported.judge_one(device, self.files, mine), refused=refused)
-        return reported.as_of(judged, datetime.now(UTC))
+        now = datetime.now(UTC)
+        return reported.with_arrivals([reported.as_of(judged, now)], self.desk.git_dir, tip, now)[0]
 
     def heard(self, device: str, keys: Keys) -> list[Heard]:
         tip = self.reports()
@@ -107,16 +111,15 @@ def get(options: argparse.Namespace) -> int:
     status = _Watch(options).status(options.device)
     if status.report is None or options.output == "json":
         told = json.dumps(reported.plain(status), indent=2)
-        print(told if options.output == "json" else f"{status.phase}: {status.message}")
+        print(told if options.output == "json" else printable(f"{status.phase}: {status.message}"))
         return 0
     report = status.report
-    seen = f"{age((datetime.now(UTC) - status.seen_at).total_seconds())} ago" if status.seen_at else "never"
     free = f"{report.disk_free_bytes / 1e9:.1f} GB" if report.disk_free_bytes is not None else "not told"
     versions = f"reconciler {report.versions.agent}, Engine {report.versions.engine or 'unknown'}"
     lines = [
         f"device     {report.device}",
         f"phase      {status.phase}{f': {status.silence}' if status.is_silent else ''}",
-        f"signed     {seen}",
+        f"signed     {_signed(status)}",
         *([f"refused    a newer report: {status.refused}"] if status.refused else []),
         *revision_lines(report),
         f"versions   {versions}",
@@ -129,6 +132,11 @@ def get(options: argparse.Namespace) -> int:
     return 0
 
 
+def _signed(status: reported.DeviceStatus) -> str:
+    told = reported.seen(status, datetime.now(UTC))
+    return f"{told}, at {status.seen_at:%Y-%m-%dT%H:%M:%SZ}" if status.is_ahead else told
+
+
 def why(options: argparse.Namespace) -> int:
     """Print what holds a device, a line each; exit code 2 when something does."""
     watch = _Watch(options)
@@ -138,7 +146,8 @@ def why(options: argparse.Namespace) -> int:
     if options.output == "json":
         print(json.dumps([{"what": what, "why": told} for what, told in found], indent=2))
     elif not found and status.report is not None:
-        print(f"nothing holds it: {status.report.phase} at {short(status.report.revisions.applied)}")
+        told = f"nothing holds it: {status.report.phase} at {short(status.report.revisions.applied)}"
+        print(printable(told))
     for what, told in found if options.output == "text" else ():
         print(printable(f"{what:<12} {told}"))
     return 2 if found else 0
@@ -177,25 +186,30 @@ def audit(options: argparse.Namespace) -> int:
         return 0
     for key, value in told.items():
         for line in value if isinstance(value, list) else [value]:
-            words = " ".join(map(_words, line.values())) if isinstance(line, dict) else line
+            words = " ".join(filter(None, map(_words, line, line.values()))) if isinstance(line, dict) else line
             print(printable(f"{key:<10} {words}").rstrip())
     return 0
 
 
-def _words(value: object) -> str:
-    """A value of a line; a list is the former keys of what stands before it."""
+def _words(key: str, value: object) -> str:
+    """A value of a line; a list says more of what stands before it."""
     if not isinstance(value, list):
         return str(value)
-    return f"(former key {', '.join(value)})" if value else ""
+    return f"({_MORE[key]} {', '.join(value)})" if value else ""
+
+
+def _times(times: Iterable[datetime]) -> list[str]:
+    return [f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in times]
 
 
 def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
-    moment = _moment(options.at) if options.at else datetime.now(UTC)
+    now = datetime.now(UTC)
+    moment = _moment(options.at) if options.at else now
     reports = watch.heard(options.device, watch.keys(options.branch, options.device))
-    known = trail.at(reports, options.device, moment)
-    if known is None:
+    found = trail.at(reports, moment, now)
+    if found is None:
         return {"device": options.device, "at": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "ran": "nothing that it reported"}
-    first = trail.since(reports, known)
+    known = found.newest
     services = [
         {"service": f"{app.name}/{one.name}", "image": one.image, "state": one.state, "id": one.image_id}
         for app in known.report.apps
@@ -206,7 +220,8 @@ def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
         "at": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
         "reported": f"{known.signed_at:%Y-%m-%dT%H:%M:%SZ} {known.report.phase}, commit {known.commit[:12]}",
         **({"formerKey": known.former_key} if known.former_key else {}),
-        "since": f"{first.signed_at:%Y-%m-%dT%H:%M:%SZ}",
+        "since": f"{found.since.signed_at:%Y-%m-%dT%H:%M:%SZ}",
+        **({"wrongTimes": _times(found.wrong_times)} if found.wrong_times else {}),
         **(_origin(watch, known.applied, options) if known.applied else {"commit": "none"}),
         "ran": services,
     }
@@ -215,12 +230,12 @@ def _of_device(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
 def _of_commit(watch: _Watch, options: argparse.Namespace) -> dict[str, object]:
     commit = watch.desk.resolve(options.commit)
     ran: list[Mapping[str, object]] = []
-    for stay in trail.stays(watch.heard_of(commit, watch.keys(options.branch)), commit):
+    for stay in trail.stays(watch.heard_of(commit, watch.keys(options.branch)), commit, datetime.now(UTC)):
         until = f"until {stay.until:%Y-%m-%dT%H:%M:%SZ}" if stay.until else "still"
         went = f"{' -> '.join(stay.phases)}"
         began = f"{stay.first.signed_at:%Y-%m-%dT%H:%M:%SZ}"
         ran.append({"device": f"{stay.device:<20}", "from": began, "until": until, "went": went,
-                    "formerKeys": list(stay.former_keys)})  # fmt: skip
+                    "formerKeys": list(stay.former_keys), "wrongTimes": _times(stay.wrong_times)})  # fmt: skip
     return {**_origin(watch, commit, options), "ran": ran or "nowhere that was reported"}
 
 

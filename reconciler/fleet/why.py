@@ -8,7 +8,7 @@ from reconciler.fleet.text import age
 from reconciler.model import Report
 
 # Each says what is wrong by being false, but for these, which say it by being true.
-_FALSE = ("Trusted", "Fresh", "Rendered", "Stored")
+_FALSE = ("Trusted", "Fresh", "Rendered", "Updated", "Stored")
 _TRUE = ("Stalled", "Reconciling")
 
 
@@ -22,7 +22,7 @@ def reasons(status: DeviceStatus, tip: str, branch: str) -> list[tuple[str, str]
     refused = [("Refused", f"a newer report: {status.refused}")] if status.refused else []
     if status.report is None:
         return [*refused, ("Silent", f"it {status.silence}")]
-    return [*refused, *_silence(status, status.report), *_conditions(status.report),
+    return [*refused, *_silence(status, status.report), *_clock(status), *_conditions(status.report),
             *_behind(status.report, tip, branch), *_apps(status.report)]  # fmt: skip
 
 
@@ -32,13 +32,21 @@ def _silence(status: DeviceStatus, report: Report) -> Iterator[tuple[str, str]]:
         yield "Silent", f"{status.silence}, and a report is due every {due}: what follows is old"
 
 
+def _clock(status: DeviceStatus) -> Iterator[tuple[str, str]]:
+    """Such a device falls silent unseen, where nobody writes to the branch after it."""
+    if status.is_ahead:
+        told = f"its newest report says {status.seen_at:%Y-%m-%dT%H:%M:%SZ}, {age(status.ahead_by)} ahead of this clock"
+        yield "Clock", f"{told}: set the one of the device, or this one"
+
+
 def _conditions(report: Report) -> Iterator[tuple[str, str]]:
     for one in report.conditions:
         # A pause is no way to the revision, and holds the device all the same.
         if one.reason == "Paused":
             yield "Paused", one.message
         is_wrong = (one.type in _FALSE and one.status == "False") or (one.type in _TRUE and one.status == "True")
-        if is_wrong:
+        # Whom it may obey cannot be looked up on the device: nothing new is run.
+        if is_wrong or (one.type, one.status) == ("Trusted", "Unknown"):
             yield one.type, f"{one.reason} since {one.since}: {one.message}".rstrip(": ")
 
 

@@ -6,6 +6,7 @@ Reading is strict: an unknown key, a missing one without a default or a value of
 import base64
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -136,6 +137,9 @@ def _read_scalar(kind: type, plain: object, at: str) -> object:
         return kind(plain)
     if type(plain) is int and not -_MOST <= plain <= _MOST:
         raise ValueError(f"{at}: a number with too many digits")
+    # Python reads 1e999 as infinity, which it could not write as JSON again.
+    if type(plain) is float and not math.isfinite(plain):
+        raise ValueError(f"{at}: a number that is too big")
     if kind is float and type(plain) is int:
         return float(plain)
     return _expect(kind, plain, at)

@@ -4,6 +4,7 @@ It is the operator's own, so it is met with the operator's own settings, by GitP
 the same careful way as on a device.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,14 +15,18 @@ from reconciler.errors import GitError, PushRejected, RemoteUnavailable, Unknown
 from reconciler.model.tree import RECONCILERS, SECRETS, Tree
 from reconciler.repository.blame import Blames
 from reconciler.repository.commits import Author
-from reconciler.repository.git import MAX_MEMORY, Git, complaint, went_elsewhere
+from reconciler.repository.git import MAX_MEMORY, Git, went_elsewhere
 from reconciler.repository.objects import MAX_FILE_BYTES, check_path, read_tree, resolve
+from reconciler.repository.patience import OWN_SETTINGS, Patience
 
 # What git says of a push on top of something that is not the newest.
 _BEHIND = ("non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref")
 # Refs that one call names.
 _AT_ONCE = 200
 _FOLDERS = ("apps", "layers", "devices", SECRETS, "trust", "rollouts", "requests", RECONCILERS)
+
+
+PATIENCE = Patience()
 
 
 class _Remote(NamedTuple):
@@ -35,12 +40,13 @@ class _Remote(NamedTuple):
 class Desk:
     """A fleet repository on the operator's machine. `remote` is the address of another one than the clone's own."""
 
-    def __init__(self, folder: Path, remote: str = "") -> None:
+    def __init__(self, folder: Path, remote: str = "", patience: Patience | None = None) -> None:
         self.folder, self._given = folder.resolve(), remote
+        self.patience = patience or PATIENCE
 
     def at(self, remote: str) -> "Desk":
         """The same clone, which talks to this address; to its own remote, if there is none."""
-        return Desk(self.folder, remote)
+        return Desk(self.folder, remote, self.patience)
 
     @property
     def git_dir(self) -> Path:
@@ -124,21 +130,20 @@ class Desk:
         if remote is None:
             return name
         try:
-            self._repository.git.fetch("--quiet", "--no-tags", remote.name, f"+refs/heads/{branch}:{name}")
+            self._ask("fetch", "--quiet", "--no-tags", remote.name, f"+refs/heads/{branch}:{name}")
         except git.GitCommandError as error:
-            told = complaint(str(error.stderr).encode())
             if "couldn't find remote ref" in str(error.stderr):
                 raise UnknownRevision(f"no branch `{branch}` yet", where=remote.url) from error
-            raise RemoteUnavailable(f"cannot fetch `{branch}`: {told}", where=remote.url) from error
+            raise self._unavailable(f"cannot fetch `{branch}`", error, remote) from error
         return name
 
     def list_refs(self, under: str) -> dict[str, str]:
         """What each ref of the remote below a folder names, by the rest of its name. Raises RemoteUnavailable."""
         remote = self._remote
         try:
-            told = str(self._repository.git.ls_remote("--quiet", remote.name, f"{under}/*"))
+            told = self._ask("ls-remote", "--quiet", remote.name, f"{under}/*")
         except git.GitCommandError as error:
-            raise RemoteUnavailable(f"no answer: {complaint(str(error.stderr).encode())}", where=remote.url) from error
+            raise self._unavailable("no answer", error, remote) from error
         # Other characters that end a line may be part of a name, and the pattern means the ends of names.
         lines = (line.split("\t", 1) for line in told.split("\n") if "\t" in line)
         return {
@@ -157,12 +162,25 @@ class Desk:
         settings = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
         flags = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--depth=1", "--no-filter")
         limited = ("/bin/sh", "-c", f'ulimit -d {MAX_MEMORY // 1024} && ulimit -f {most // 512} && exec "$@"', "sh")
-        command = [*limited, "git", f"--git-dir={store}", *settings, "fetch", *flags, remote.name, *refspecs]
+        arguments = (f"--git-dir={store}", *settings, "fetch", *flags, remote.name, *refspecs)
         try:
-            self._repository.git.execute(command)
+            self._ask(*arguments, within=limited)
         except git.GitCommandError as error:
-            told = complaint(str(error.stderr).encode())
-            raise RemoteUnavailable(f"cannot fetch: {told}", where=remote.url) from error
+            raise self._unavailable("cannot fetch", error, remote) from error
+
+    def _ask(self, *arguments: str, within: Sequence[str] = ()) -> str:
+        """Let git talk to a server, for as long as there is patience. Raises git.GitCommandError."""
+        repository = self._repository
+        try:
+            own = str(repository.git.config("--name-only", "--get-regexp", OWN_SETTINGS)).splitlines()
+        except git.GitCommandError:
+            own = []  # none is set
+        added = self.patience.environment(own, os.environ)
+        command = [*within, git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git", *arguments]
+        return str(repository.git.execute(command, env=added, kill_after_timeout=self.patience.most_seconds))
+
+    def _unavailable(self, what: str, error: git.GitCommandError, remote: _Remote) -> RemoteUnavailable:
+        return self.patience.unavailable(what, (str(error.stdout), str(error.stderr)), remote.url)
 
     @property
     def _remote_or_none(self) -> _Remote | None:
@@ -192,12 +210,12 @@ class Desk:
             return
         try:
             refspec = f"{commit or f'refs/heads/{branch}'}:refs/heads/{branch}"
-            told = str(self._repository.git.push("--porcelain", "--no-progress", remote.name, refspec))
+            told = self._ask("push", "--porcelain", "--no-progress", remote.name, refspec)
         except git.GitCommandError as error:
             told = f"{error.stdout}\n{error.stderr}"
             if any(word in told for word in _BEHIND):
                 raise PushRejected("somebody else pushed first", where=remote.url) from error
-            raise RemoteUnavailable(f"cannot push `{branch}`: {complaint(told.encode())}", where=remote.url) from error
+            raise self._unavailable(f"cannot push `{branch}`", error, remote) from error
         if other := went_elsewhere(told, f"refs/heads/{branch}"):
             what = f"somebody made `{other}`, which stands in the way of `refs/heads/{branch}`"
             raise RemoteUnavailable(what, where=remote.url, advice="remove it on the server")
@@ -208,10 +226,9 @@ class Desk:
         try:
             for start in range(0, len(names), _AT_ONCE):
                 part = names[start : start + _AT_ONCE]
-                self._repository.git.push("--quiet", remote.name, *(f":{name}" for name in part))
+                self._ask("push", "--quiet", remote.name, *(f":{name}" for name in part))
         except git.GitCommandError as error:
-            told = complaint(str(error.stderr).encode())
-            raise RemoteUnavailable(f"cannot remove refs: {told}", where=remote.url) from error
+            raise self._unavailable("cannot remove refs", error, remote) from error
 
     def is_pushed(self, commit: str) -> bool:
         """Has the remote this commit, as far as the clone knows? Yes, where there is no remote."""

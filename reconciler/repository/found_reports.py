@@ -4,8 +4,9 @@ A device's report is one file of a commit that the device signed. That commit is
 collector put the report there, with the very bytes of the device's commit beside it.
 """
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -146,6 +147,31 @@ def read_history(git_dir: Path, revision: str, device: str = "") -> Iterator[Fou
         yield from _of_history(git, written[start : start + _AT_ONCE])
 
 
+def read_arrivals(git_dir: Path, revision: str, devices: Collection[str], now: datetime) -> dict[str, datetime]:
+    """By when the newest report of each of these devices was on the branch, as the first tells who wrote after it.
+
+    A commit whose time has not come, or goes back behind one before it, tells nothing; of a report that only such ones
+    follow, nobody knows. Raises UnknownRevision, GitError.
+    """
+    git = Git(git_dir)
+    clock, waiting, arrived = 0, set[str](), dict[str, datetime]()
+    for written_at, paths in _written(git, resolve(git, revision)):
+        mine = {device for device in map(device_of, paths) if device in devices}
+        waiting |= mine
+        arrived = {device: at for device, at in arrived.items() if device not in mine} if mine else arrived
+        if clock <= written_at <= now.timestamp():
+            clock = written_at
+            arrived |= dict.fromkeys(waiting, datetime.fromtimestamp(clock, UTC))
+            waiting.clear()
+    return arrived
+
+
+def _written(git: Git, tip: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """When each commit says that it was written, oldest first, with the paths that it changes."""
+    for told, paths in _writers(git, tip, "--reverse", told="%ct"):
+        yield int(told) if told.isdecimal() else 0, paths
+
+
 def _of_history(git: Git, part: Sequence[tuple[str, str, tuple[str, ...]]]) -> Iterator[FoundReport]:
     raws = small_objects(git, [commit for _, commit, _ in part], MAX_REPORT_BYTES)
     contents = small_objects(git, [f"{commit}:{report_path(name)}" for name, commit, _ in part], MAX_REPORT_BYTES)
@@ -158,9 +184,9 @@ def _of_history(git: Git, part: Sequence[tuple[str, str, tuple[str, ...]]]) -> I
         )
 
 
-def _writers(git: Git, tip: str, *more: str) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """Each commit of the branch, newest first, with the paths that it changes."""
-    flags = ("--first-parent", "-m", "--no-renames", "--format=%x01%H", "--name-only", *more)
+def _writers(git: Git, tip: str, *more: str, told: str = "%H") -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Each commit of the branch, newest first, with the paths that it changes. `told` says what of it is told."""
+    flags = ("--first-parent", "-m", "--no-renames", f"--format=%x01{told}", "--name-only", *more)
     out = git.run("log", *flags, tip, "--")
     for block in out.decode("utf-8", "replace").split("\x01")[1:]:
         commit, *paths = block.split("\n")

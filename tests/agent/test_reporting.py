@@ -120,6 +120,25 @@ def test_what_a_service_wrote_that_failed_is_told_until_it_is_well(
     assert (app.phase, app.log) == ("Healthy", ())
 
 
+def test_what_is_tried_again_says_when_and_the_same_in_each_pass(reports: Reports) -> None:
+    fails(reports, "web:2")
+    (app,) = (first := reports.make("web:2", NEWER)).apps
+    assert app.phase == "RolledBack"
+    assert app.message.endswith("see its logs; tried again at 1970-01-01T00:00:30Z")
+    reports.send()
+    assert not reports.make("web:2", NEWER).differs_from(replace(first, steps=()))
+
+
+def test_when_it_is_tried_again_stands_behind_the_longest_reason(
+    reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails(reports, "web:2")
+    monkeypatch.setattr("reconciler.agent.passes.reporting.MAX_TEXT", 150)
+    message = reports.make("web:2", NEWER).apps[0].message
+    assert len(message) == 150
+    assert message.endswith("; tried again at 1970-01-01T00:00:30Z")
+
+
 def test_of_another_try_what_that_one_wrote_is_told(reports: Reports) -> None:
     fails(reports, "web:2", "no camera")
     reports.make("web:2", NEWER, tells_logs=True)

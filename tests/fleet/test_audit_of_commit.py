@@ -2,6 +2,7 @@
 
 import json
 import random
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,6 +13,7 @@ from reconciler.manifests import FleetFiles
 from reconciler.repository import FoundReport
 from signing import Signer, sign_commit
 
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 COMMITS = [character * 40 for character in "abc"]
 KEYS = {name: Signer.generate() for name in ("d1", "d2", "gone")}
 STRANGER = Signer.generate()
@@ -44,7 +46,7 @@ def test_it_is_the_same(seed: int) -> None:
         history.append(found(device, dice.choice([*COMMITS, ""]), at, signer, dice.choice(COMMITS)))
     everything = list(heard(Keys(FILES), history))
     for commit in COMMITS:
-        assert stays(heard_of(commit, Keys(FILES), history), commit) == stays(everything, commit)
+        assert stays(heard_of(commit, Keys(FILES), history), commit, NOW) == stays(everything, commit, NOW)
 
 
 def test_what_cannot_matter_is_not_verified(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +57,5 @@ def test_what_cannot_matter_is_not_verified(monkeypatch: pytest.MonkeyPatch) -> 
     )
     history = [found("d1", COMMITS[number // 50 % 3], 1_780_000_000 + number, KEYS["d1"]) for number in range(150)]
     assert len(list(heard_of(COMMITS[0], Keys(FILES), history))) == len(judged) == 51
+    judged.clear()
+    assert len(list(heard_of(COMMITS[1], Keys(FILES), history))) == len(judged) == 52

@@ -97,6 +97,17 @@ def test_only_what_is_new_is_taken(site: Site) -> None:
     assert site.status()["d1"]["phase"] == "Synced"
 
 
+def test_a_device_whose_clock_is_ahead_is_silent_by_when_its_report_was_collected(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.say("d1", at=NOW + 10**8, heartbeat_seconds=900, phase="Healthy")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", f"{NOW - 6 * 3600} +0000")
+    site.collect()
+    told = site.status()["d1"]
+    assert (told["phase"], told["silent"]) == ("Silent", True)
+    assert str(told["message"]).startswith("last Healthy, 6h ago; its report is of the future")
+
+
 def test_git_verifies_the_commit_that_lies_beside_a_report(site: Site) -> None:
     commit = site.say("d1")
     site.collect()

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from written_branch import NOW, WrittenBranch, path_of, report
 from lab.operator import Operator
 from reconciler.fleet import status_command
 from reconciler.fleet.cli import _parser
+from reconciler.repository.patience import Patience
 from signing import Signer
 
 KEYS = {name: Signer.generate() for name in ("d1", "d2", "d3", "d9")}
@@ -76,6 +78,11 @@ REFUSED = {
     "it lacks a field": ({path_of("d1"): b'{"device": "d1"}'}, "d1", "STATUS_REJECTED"),
     "it is no JSON": ({path_of("d1"): b"phase: Synced"}, "d1", "STATUS_REJECTED"),
     "it is a list": ({path_of("d1"): b"[]"}, "d1", "STATUS_REJECTED"),
+    "it has a number without an end": (
+        {path_of("d1"): report("d1").replace(b"{", b'{"heartbeat_seconds": 1e999, ', 1)},
+        "d1",
+        "heartbeat_seconds",
+    ),
     "it is nested deeply": ({path_of("d1"): b"[" * 60000}, "d1", "STATUS_REJECTED"),
     "it is not UTF-8": ({path_of("d1"): b'{"device": "\xff"}'}, "d1", "STATUS_REJECTED"),
 }
@@ -162,6 +169,21 @@ def test_what_could_steer_a_terminal_is_made_harmless(desk: FleetDesk, branch: W
     assert desk.fleet("status", "-o", "json").out.isascii()
 
 
+def test_a_phase_that_could_steer_a_terminal_is_harmless_below_the_table_too(
+    desk: FleetDesk, branch: WrittenBranch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    branch.write({path_of("d1"): report("d1", phase=ESCAPES)}, KEYS["d1"])
+
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        status_command.run(_parser().parse_args(["-C", str(desk.folder), "status", "--watch"]), stop)
+    said = capsys.readouterr().out
+    assert all(c.isprintable() for c in said.replace("\n", ""))
+    assert "2 Silent, 1 \\x1b[2J" in said.splitlines()[-1]
+
+
 def test_a_long_message_leaves_the_table_readable(desk: FleetDesk, branch: WrittenBranch) -> None:
     wrong = {"type": "Synced", "status": "False", "reason": "Bad", "message": "long " * 1000, "since": "now"}
     branch.write({path_of("d1"): report("d1", conditions=[wrong])}, KEYS["d1"])
@@ -175,7 +197,7 @@ SEEN = {
     "after two missed heartbeats": (150, 60, r"Silent +2m ago +last Synced, 2m ago"),
     "days ago": (8 * 86400, 3600, r"Silent +8d ago +last Synced, 8d ago"),
     "long ago, and it promised no heartbeat": (8 * 86400, 0, r"Synced +8d ago"),
-    "in the future": (-3600, 60, r"Synced +0s ago +its report is of the future: its clock is wrong"),
+    "in the future": (-3600, 60, r"Synced +ahead +its report is of the future: its clock is wrong"),
 }
 
 
@@ -185,6 +207,30 @@ def test_how_long_a_device_has_been_silent(case: str, desk: FleetDesk, branch: W
     written = int(datetime.now(UTC).timestamp()) - ago
     branch.write({path_of("d1"): report("d1", heartbeat_seconds=float(heartbeat))}, KEYS["d1"], at=written)
     assert re.fullmatch(f"d1 +{told}", line_of(desk, "d1"))
+
+
+YEARS = 10 * 365 * 86400
+# Who writes after d1, whose clock is years ahead, and how long ago by their clocks; and the phase and message of d1.
+FOLLOWED = {
+    "by nobody": ([], r"Synced +ahead +its report"),
+    "just now": ([0], r"Synced +ahead +its report"),
+    "long ago": ([9 * 3600, 0], r"Silent +ahead +last Synced, 9h ago; its report"),
+    "by a clock that was set back": ([YEARS], r"Synced +ahead +its report"),
+    "by a clock that was set back, and by others": ([YEARS, 8 * 3600], r"Silent +ahead +last Synced, 8h ago; its"),
+    "by a clock that is ahead as well": ([-YEARS, 7 * 3600], r"Silent +ahead +last Synced, 7h ago; its report"),
+}
+
+
+@pytest.mark.parametrize("case", FOLLOWED)
+def test_a_device_whose_clock_is_ahead_is_silent_by_what_others_wrote_after_it(
+    case: str, desk: FleetDesk, branch: WrittenBranch
+) -> None:
+    after, told = FOLLOWED[case]
+    branch.write({path_of("d2"): report("d2")}, KEYS["d2"], at=NOW - 10 * 3600)
+    branch.write({path_of("d1"): report("d1", heartbeat_seconds=900)}, KEYS["d1"], at=NOW + YEARS)
+    for number, ago in enumerate(after):
+        branch.write({path_of("d2"): report("d2", phase=f"P{number}")}, KEYS["d2"], at=NOW - ago)
+    assert re.match(f"d1 +{told}", line_of(desk, "d1"))
 
 
 def test_json_holds_the_whole_report(desk: FleetDesk, branch: WrittenBranch) -> None:
@@ -306,6 +352,29 @@ def test_watching_goes_on_until_somebody_ends_it(
     assert said.count("DEVICE  ") == 3 and "cannot fetch `status`" in said
     assert re.findall(r"\d\d:\d\d:\d\d  (.*)", said) == ["2 Silent, 1 Healthy", *["2 Silent, 1 Failed"] * 2]
     assert "\x1b" not in said, "not a terminal"
+
+
+def test_watching_goes_on_at_a_server_that_accepts_and_never_answers(
+    desk: FleetDesk, branch: WrittenBranch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    branch.write({path_of("d1"): report("d1", phase="Healthy")}, KEYS["d1"])
+    monkeypatch.setattr("reconciler.repository.desk.PATIENCE", Patience(most_seconds=1))
+    rounds: list[float] = []
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        desk.git("remote", "set-url", "origin", f"git://127.0.0.1:{listening.getsockname()[1]}/fleet.git")
+
+        def sleep(seconds: float) -> None:
+            rounds.append(seconds)
+            if len(rounds) == 2:
+                raise KeyboardInterrupt
+            desk.git("remote", "set-url", "origin", str(branch.bare))
+
+        with pytest.raises(KeyboardInterrupt):
+            status_command.run(_parser().parse_args(["-C", str(desk.folder), "status", "--watch"]), sleep)
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert "cannot fetch `status`: git did not end in 1 s; see whether the server answers" in first
+    assert rest[-1].endswith("2 Silent, 1 Healthy")
 
 
 @pytest.mark.parametrize("written", ["0", "0s", "500ms", "8d", "1x", "-5", "169h", ""])

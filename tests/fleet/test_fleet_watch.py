@@ -92,6 +92,21 @@ def test_nothing_holds_a_device_that_runs_the_tip(desk: FleetDesk, branch: Writt
     assert (answer.code, answer.out) == (0, f"nothing holds it: Healthy at main@{tip[:12]}\n")
 
 
+ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\n\u202e\x9b31m\ud800"
+
+
+def test_what_a_device_says_steers_no_terminal(desk: FleetDesk, branch: WrittenBranch) -> None:
+    tip = commit(desk, "The first")
+    app = {"name": ESCAPES, "phase": "Healthy", "message": ESCAPES}
+    conditions = [condition("Trusted", "True", ESCAPES, ESCAPES)]
+    say(branch, told(ESCAPES, revision=tip, apps=[app], conditions=conditions))
+    assert desk.fleet("why", "d1").out.startswith("nothing holds it: \\x1b[2J")
+    for words in (("get", "d1"), ("why", "d1"), ("history", "d1"), ("audit", "d1"), ("audit", "--commit", tip)):
+        answer = desk.fleet(*words)
+        assert all(c.isprintable() for c in answer.out.replace("\n", "")), words
+        assert "\\x1b[2J" in answer.out, words
+
+
 HELD = {
     "signature": (
         told(conditions=[condition("Trusted", "False", "UNSIGNED", "a word")]),
@@ -102,6 +117,23 @@ HELD = {
     "lock": (told(conditions=[condition("Reconciling", "True", "Locked", "held")]), "Reconciling  Locked since"),
     "engine": (told(conditions=[condition("Stalled", "True", "EngineError")]), "Stalled      EngineError"),
     "health": (told("CrashLooping"), "web          CrashLooping"),
+    "version": (
+        told(conditions=[condition("Updated", "False", "RolledBack", "0.3.0 was tried once")]),
+        "Updated      RolledBack since",
+    ),
+    "version not allowed": (
+        told(conditions=[condition("Updated", "False", "NotAllowed", "denied")]),
+        "Updated      NotAllowed since",
+    ),
+    "wheel": (
+        told(conditions=[condition("Updated", "False", "UpdateRefused", "it is no wheel")]),
+        "Updated      UpdateRefused since",
+    ),
+    "state": (told(conditions=[condition("Trusted", "Unknown", "StateError", "torn")]), "Trusted      StateError"),
+    "retry": (
+        told(apps=[{"name": "web", "phase": "RolledBack", "message": "no; tried again at 2026-11-29T12:00:00Z"}]),
+        "web          RolledBack: no; tried again at 2026-11-29T12:00:00Z",
+    ),
     "behind": (told(revision="2" * 40), "Behind       it saw main@222222222222, and the branch is at"),
 }
 
@@ -123,6 +155,20 @@ def test_silence_and_forgery_are_reasons(desk: FleetDesk, branch: WrittenBranch)
     assert desk.fleet("why", "d1").lines[0].startswith("Silent       last Healthy, 5h ago")
     say(branch, told("Degraded"), key=OTHER)
     assert desk.fleet("why", "d1").lines[0].startswith("Refused      SIGNER_UNKNOWN")
+
+
+def test_a_clock_that_is_ahead_is_a_reason(desk: FleetDesk, branch: WrittenBranch) -> None:
+    say(branch, told(), hours_ago=-48)
+    answer = desk.fleet("why", "d1")
+    assert (answer.code, answer.lines[0].split("ahead")[0]) == (
+        2, f"Clock        its newest report says {moment(-48)}, 1d ",
+    )  # fmt: skip
+    assert "Silent" not in answer.out
+    assert any(line.startswith("signed     ahead") for line in desk.fleet("get", "d1").lines)
+    branch.write({path_of("d2"): report("d2")}, OTHER, at=NOW - 5 * HOUR)
+    lines = desk.fleet("why", "d1").lines
+    assert [line.split()[0] for line in lines[:2]] == ["Silent", "Clock"]
+    assert lines[0].startswith("Silent       last Healthy, 5h ago")
 
 
 def test_a_device_that_fell_silent_is_shown_as_that_with_its_last_phase(desk: FleetDesk, branch: WrittenBranch) -> None:
@@ -188,6 +234,24 @@ def test_audit_says_where_a_commit_ran_and_how_it_went(desk: FleetDesk, branch: 
     assert (told_of["subject"], told_of["ran"][0]["until"]) == ("Go on", "still")
     third = commit(desk, "Nobody runs it")
     assert "ran        nowhere that was reported" in desk.fleet("audit", "--commit", third).lines
+
+
+def test_audit_goes_by_the_order_of_the_branch_and_marks_a_time_against_it(
+    desk: FleetDesk, branch: WrittenBranch
+) -> None:
+    first, second = commit(desk, "Begin"), commit(desk, "Go on")
+    clock = ((9, first), (-90_000, first), (8, first), (5, second), (4e5, second), (3, second))
+    for number, (hours, revision) in enumerate(clock):
+        say(branch, told(revision=revision, sequence=number), hours)
+    ran = [line for line in desk.fleet("audit", "--commit", first).lines if line.startswith("ran")]
+    wrong = f"(against the order of the branch: {moment(-90_000)})"
+    assert ran == [f"ran        {'d1':<20} {moment(9)} until {moment(5)} Healthy {wrong}"]
+    (told_of,) = desk.fleet("audit", "--commit", second, "-o", "json").json["ran"]
+    assert (told_of["from"], told_of["until"], told_of["wrongTimes"]) == (moment(5), "still", [moment(4e5)])
+    then = desk.fleet("audit", "d1", "--at", moment(6)).lines
+    assert {f"commit     {first}", f"since      {moment(9)}", f"wrongTimes {moment(-90_000)}"} <= set(then)
+    now = desk.fleet("audit", "d1").lines
+    assert {f"commit     {second}", f"since      {moment(5)}", f"wrongTimes {moment(4e5)}"} <= set(now)
 
 
 @pytest.mark.parametrize("arguments", [(), ("d1", "--commit", "HEAD"), ("d1", "--at", "yesterday")])

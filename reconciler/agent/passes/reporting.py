@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.agent.passes.converge import Converged
 from reconciler.agent.passes.last_good import Choice
+from reconciler.agent.state.moment import rfc3339
+from reconciler.agent.state.remembered import FailedApp
 from reconciler.errors import ImagePending, Problem, ReconcilerError, UpdateLocked
 from reconciler.model import (
     AppReport,
@@ -123,7 +125,7 @@ def _apps(found: Pass) -> tuple[AppReport, ...]:
     held = [AppReport(app, "Held", message=_HELD) for app in sorted(found.untouched - found.converged.choices.keys())]
     theirs = found.converged.given_back
     back = [
-        AppReport(app, "RolledBack", why.revision, message=f"given back to Docker Compose: {why.reason}"[:MAX_TEXT])
+        AppReport(app, "RolledBack", why.revision, message=_until_again("given back to Docker Compose", why))
         for app, why in sorted(theirs.items())
     ]
     return (*(_app(name, choice, found.converged) for name, choice in found.converged.choices.items()), *held, *back)
@@ -138,7 +140,7 @@ def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
         phase, message = _phase_after(failure), str(failure)
     elif choice.failed is not None:
         phase = "RolledBack"
-        message = f"from {choice.failed.revision} to {choice.revision}: {choice.failed.reason}"
+        message = _until_again(f"from {choice.failed.revision} to {choice.revision}", choice.failed)
     elif choice.is_held:
         phase, message = "Held", _HELD
     elif converged.healthy(name):
@@ -150,6 +152,12 @@ def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
         message = ", ".join(f"{s.name} is {s.health or s.state}" for s in unwell)
     attempted = choice.failed.revision if choice.failed else choice.revision
     return AppReport(name, phase, attempted, good.revision if good else "", message[:MAX_TEXT], services)
+
+
+def _until_again(what: str, failed: FailedApp) -> str:
+    """What became of an app, why, and when it is tried again: of that, a long reason must leave something."""
+    again = f"; tried again at {rfc3339(failed.retry_at)}" if failed.retry_at is not None else ""
+    return f"{what}: {failed.reason}"[: MAX_TEXT - len(again)] + again
 
 
 def _with_log(app: AppReport, found: Pass, previous: Report | None) -> AppReport:
