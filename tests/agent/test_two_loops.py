@@ -12,7 +12,7 @@ from reconciler.agent.orders.known import Known, Obtained, Rendered
 from reconciler.agent.passes.reconcile import Reconciler
 from reconciler.agent.service.loop import Bell
 from reconciler.agent.service.metrics import Metrics
-from reconciler.agent.service.two_loops import TwoLoops
+from reconciler.agent.service.two_loops import OF_THEIR_OWN, TwoLoops
 from reconciler.agent.state.remembered import Trusted
 from reconciler.errors import ReconcilerError, RemoteUnavailable
 
@@ -54,7 +54,7 @@ def desk() -> Desk:
 def loops(desk: Desk) -> TwoLoops:
     reconciler, orders, pulls = cast(Reconciler, desk), cast(PolledOrders, desk), cast(Pulls, desk)
     metrics = Metrics(lambda: desk.now)
-    return TwoLoops(reconciler, orders, pulls, Bell(), Bell(), Systemd({}), metrics, lambda: desk.now)
+    return TwoLoops(reconciler, orders, pulls, Bell(), Bell(), Systemd({}), metrics, lambda: desk.now, OF_THEIR_OWN)
 
 
 def asks(loops: TwoLoops, desk: Desk, seconds: float = 60.0) -> int:

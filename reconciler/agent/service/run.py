@@ -25,7 +25,7 @@ from reconciler.agent.passes.reconcile import Reconciler
 from reconciler.agent.service.control import serve_control
 from reconciler.agent.service.loop import Bell, Loop, Passes
 from reconciler.agent.service.metrics import Metrics, serve_metrics
-from reconciler.agent.service.two_loops import TwoLoops
+from reconciler.agent.service.two_loops import OF_THEIR_OWN, TwoLoops
 from reconciler.agent.service.watched_files import watch_files, watched_files
 from reconciler.agent.settings.config import parse_config
 from reconciler.agent.settings.settings_file import SettingsFile
@@ -88,7 +88,8 @@ class Service:
         engine = Aside(self._engine, pulls)
         reconciler = Reconciler(config, orders, engine, journal, publisher, machine=look_at_machine(config.root))
         bells = self._bell, self._git_bell
-        self._loops = TwoLoops(reconciler, orders, pulls, *bells, self._systemd, self._metrics)
+        patience = OF_THEIR_OWN if config.status.remote.url != config.remote.url else 0.0
+        self._loops = TwoLoops(reconciler, orders, pulls, *bells, self._systemd, self._metrics, patience=patience)
         self._asking = threading.Thread(target=self._ask, name="git", daemon=True)
         self._versions, self._journal = Versions(config.state), journal
         # Why it ended, if by itself: newer settings, or another version of the reconciler, by its name.

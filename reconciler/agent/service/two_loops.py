@@ -17,9 +17,9 @@ from reconciler.errors import ErrandFailed, RemoteUnavailable
 
 log = logging.getLogger("reconciler")
 
-# A server that lets a report wait for long, and then takes none, is let wait so many times as long: reports may have
-# one of their own, and a tarpit there must not leave Git unasked.
-_PATIENCE = 4.0
+# A server of reports' own that lets one wait for long, and then takes none, is let wait so many times as long: a tarpit
+# there must not leave Git unasked. Where it is the fleet's, which has just answered, it is asked with it.
+OF_THEIR_OWN = 4.0
 
 
 class TwoLoops:
@@ -35,10 +35,11 @@ class TwoLoops:
         systemd: Systemd,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
+        patience: float = 0.0,
     ) -> None:
         self._reconciler, self._pulls, self._bell, self._git_bell = reconciler, pulls, bell, git_bell
         self._orders = orders
-        self._systemd, self._metrics, self._clock = systemd, metrics, clock
+        self._systemd, self._metrics, self._clock, self._patience = systemd, metrics, clock, patience
         # At boot, what was trusted before: with no network, it must do.
         self._known = reconciler.recall()
         self._was_cut_off = False
@@ -101,7 +102,7 @@ class TwoLoops:
             self._is_unheard = True
             rest = error.retry_seconds if isinstance(error, RemoteUnavailable) else 0.0
             ended = self._clock()
-            self._no_reports_until = ended + max(rest, _PATIENCE * (ended - began))
+            self._no_reports_until = ended + max(rest, self._patience * (ended - began))
         elif self._has_passed_by_git:
             self.proven.set()
         return ()
