@@ -1,11 +1,12 @@
 """All reports, one table. A report counts only with its device's signature; silence and forgery are shown."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.errors import ManifestError
+from reconciler.errors import GitError, ManifestError
 from reconciler.fleet.text import age, table
 from reconciler.manifests import Device, FleetFiles
 from reconciler.model import Report, Revision
@@ -111,7 +112,10 @@ def as_of(status: DeviceStatus, now: datetime, arrived_at: datetime | None = Non
 def with_arrivals(statuses: Sequence[DeviceStatus], git_dir: Path, tip: str, now: datetime) -> list[DeviceStatus]:
     """The same, those that are ahead by what the status branch tells of them at this commit, if there is one."""
     ahead = {one.device for one in statuses if one.is_ahead}
-    arrived = read_arrivals(git_dir, tip, ahead, now) if ahead and tip else {}
+    arrived: dict[str, datetime] = {}
+    if ahead and tip:
+        with suppress(GitError):  # then their own word counts
+            arrived = read_arrivals(git_dir, tip, ahead, now)
     return [as_of(one, now, arrived[one.device]) if one.device in arrived else one for one in statuses]
 
 

@@ -17,7 +17,7 @@ from reconciler.repository.blame import Blames
 from reconciler.repository.commits import Author
 from reconciler.repository.git import MAX_MEMORY, Git, went_elsewhere
 from reconciler.repository.objects import MAX_FILE_BYTES, check_path, read_tree, resolve
-from reconciler.repository.patience import OWN_SETTINGS, Patience
+from reconciler.repository.patience import OWN_SETTINGS, Patience, unavailable
 
 # What git says of a push on top of something that is not the newest.
 _BEHIND = ("non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref")
@@ -134,7 +134,7 @@ class Desk:
         except git.GitCommandError as error:
             if "couldn't find remote ref" in str(error.stderr):
                 raise UnknownRevision(f"no branch `{branch}` yet", where=remote.url) from error
-            raise self._unavailable(f"cannot fetch `{branch}`", error, remote) from error
+            raise _unavailable(f"cannot fetch `{branch}`", error, remote) from error
         return name
 
     def list_refs(self, under: str) -> dict[str, str]:
@@ -143,7 +143,7 @@ class Desk:
         try:
             told = self._ask("ls-remote", "--quiet", remote.name, f"{under}/*")
         except git.GitCommandError as error:
-            raise self._unavailable("no answer", error, remote) from error
+            raise _unavailable("no answer", error, remote) from error
         # Other characters that end a line may be part of a name, and the pattern means the ends of names.
         lines = (line.split("\t", 1) for line in told.split("\n") if "\t" in line)
         return {
@@ -166,7 +166,7 @@ class Desk:
         try:
             self._ask(*arguments, within=limited)
         except git.GitCommandError as error:
-            raise self._unavailable("cannot fetch", error, remote) from error
+            raise _unavailable("cannot fetch", error, remote) from error
 
     def _ask(self, *arguments: str, within: Sequence[str] = ()) -> str:
         """Let git talk to a server, for as long as there is patience. Raises git.GitCommandError."""
@@ -177,10 +177,8 @@ class Desk:
             own = []  # none is set
         added = self.patience.environment(own, os.environ)
         command = [*within, git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git", *arguments]
-        return str(repository.git.execute(command, env=added, kill_after_timeout=self.patience.most_seconds))
-
-    def _unavailable(self, what: str, error: git.GitCommandError, remote: _Remote) -> RemoteUnavailable:
-        return self.patience.unavailable(what, (str(error.stdout), str(error.stderr)), remote.url)
+        # Not by GitPython's own deadline: it goes on after Ctrl-C, and holds up the end of the program.
+        return str(repository.git.execute(command, env=added))
 
     @property
     def _remote_or_none(self) -> _Remote | None:
@@ -215,7 +213,7 @@ class Desk:
             told = f"{error.stdout}\n{error.stderr}"
             if any(word in told for word in _BEHIND):
                 raise PushRejected("somebody else pushed first", where=remote.url) from error
-            raise self._unavailable(f"cannot push `{branch}`", error, remote) from error
+            raise _unavailable(f"cannot push `{branch}`", error, remote) from error
         if other := went_elsewhere(told, f"refs/heads/{branch}"):
             what = f"somebody made `{other}`, which stands in the way of `refs/heads/{branch}`"
             raise RemoteUnavailable(what, where=remote.url, advice="remove it on the server")
@@ -228,7 +226,7 @@ class Desk:
                 part = names[start : start + _AT_ONCE]
                 self._ask("push", "--quiet", remote.name, *(f":{name}" for name in part))
         except git.GitCommandError as error:
-            raise self._unavailable("cannot remove refs", error, remote) from error
+            raise _unavailable("cannot remove refs", error, remote) from error
 
     def is_pushed(self, commit: str) -> bool:
         """Has the remote this commit, as far as the clone knows? Yes, where there is no remote."""
@@ -261,3 +259,7 @@ def new_repository(folder: Path, branch: str = "main") -> None:
 
 def _is_ours(path: str) -> bool:
     return path == "fleet.yaml" or path.partition("/")[0] in _FOLDERS
+
+
+def _unavailable(what: str, error: git.GitCommandError, remote: _Remote) -> RemoteUnavailable:
+    return unavailable(what, (str(error.stdout), str(error.stderr)), remote.url)

@@ -21,6 +21,8 @@ from reconciler.repository.raw_objects import RawObject, tree_objects
 MAX_CARRIED = 1024 * 1024
 # Contents of a history that are held in memory at once.
 _AT_ONCE = 500
+# Commits of the branch in which somebody looks for when a report came.
+_NEWEST = 1000
 # A commit of one device says its report's steps in words, and bears one signature.
 MAX_COMMIT_BYTES = 64 * 1024
 
@@ -151,10 +153,11 @@ def read_arrivals(git_dir: Path, revision: str, devices: Collection[str], now: d
     """By when the newest report of each of these devices was on the branch, as the first tells who wrote after it.
 
     A commit whose time has not come, or goes back behind one before it, tells nothing; of a report that only such ones
-    follow, nobody knows. Raises UnknownRevision, GitError.
+    follow, nobody knows. Only the newest commits are read: what is in none of them was there before. Raises
+    UnknownRevision, GitError.
     """
     git = Git(git_dir)
-    clock, waiting, arrived = 0, set[str](), dict[str, datetime]()
+    clock, waiting, arrived = 0, set(devices), dict[str, datetime]()
     for written_at, paths in _written(git, resolve(git, revision)):
         mine = {device for device in map(device_of, paths) if device in devices}
         waiting |= mine
@@ -168,7 +171,7 @@ def read_arrivals(git_dir: Path, revision: str, devices: Collection[str], now: d
 
 def _written(git: Git, tip: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """When each commit says that it was written, oldest first, with the paths that it changes."""
-    for told, paths in _writers(git, tip, "--reverse", told="%ct"):
+    for told, paths in _writers(git, tip, "--reverse", f"--max-count={_NEWEST}", told="%ct"):
         yield int(told) if told.isdecimal() else 0, paths
 
 

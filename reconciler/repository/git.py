@@ -68,9 +68,9 @@ _ENVIRONMENT = {
 }
 
 
-# As in `12:30:01.123456 http.c:845  <= Recv header: ...`.
 # What differs each time that the same is wrong (curl_easy_strerror): a report that told it would have news each time.
 _TOOK = re.compile(r" after [0-9]+ (ms|milliseconds)( with [0-9]+ (out of [0-9]+ )?bytes received)?")
+# As in `12:30:01.123456 http.c:845  <= Recv header: ...`.
 _TRACED = re.compile(r"\d\d:\d\d:\d\d\.\d{6} \S+:\d+ ")
 
 

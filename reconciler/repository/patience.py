@@ -12,17 +12,15 @@ OWN_SETTINGS = r"^(core\.sshcommand|http\.(.*\.)?lowspeed(limit|time))$"
 _OWN_SSH = {"core.sshcommand", "GIT_SSH_COMMAND", "GIT_SSH"}
 _OWN_SPEED = re.compile(r"http\..*|GIT_HTTP_LOW_SPEED_(LIMIT|TIME)")
 _ADVICE = "see whether the server answers and lets you in, and try again"
-# How GitPython words a call of git or of another program that went wrong, and one that it has ended.
+# How GitPython words a call of git or of another program that went wrong.
 _QUOTED = re.compile(r"\s*std(?:out|err): '(.*)'\s*", re.DOTALL)
-_ENDED = "Timeout: the command "
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """For a server that says nothing, and for a whole call, which may be a first fetch of much over a bad link."""
+    """For a server that says nothing, in seconds, over HTTPS and SSH. Who waits for a slow one can end it."""
 
     silence_seconds: int = 60
-    most_seconds: float = 1800.0
 
     def environment(self, settings: Collection[str], variables: Mapping[str, str]) -> dict[str, str]:
         """What to add to these variables of the operator's, beside these settings; nothing in place of their own."""
@@ -38,12 +36,11 @@ class Patience:
             limits["GIT_SSH_COMMAND"] = f"ssh {options}"
         return limits
 
-    def unavailable(self, what: str, told: Iterable[str], where: str) -> RemoteUnavailable:
-        """For people, by what GitPython tells of git's output, unless git was ended before it said why."""
-        said = "\n".join(map(_said, told))
-        is_ended = any(line.startswith(_ENDED) for line in said.splitlines())
-        why = f"git did not end in {self.most_seconds:g} s" if is_ended else complaint(said.encode())
-        return RemoteUnavailable(f"{what}: {why}", where=where, advice=_ADVICE)
+
+def unavailable(what: str, told: Iterable[str], where: str) -> RemoteUnavailable:
+    """For people, by what GitPython tells of git's output."""
+    said = "\n".join(map(_said, told))
+    return RemoteUnavailable(f"{what}: {complaint(said.encode())}", where=where, advice=_ADVICE)
 
 
 def _said(told: str) -> str:

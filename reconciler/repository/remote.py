@@ -93,6 +93,11 @@ class Remote:
         _check_proxy(proxy, proxy_file, parts.scheme)
         return cls(url, token_file, ca_file, key_file, known_hosts, proxy, proxy_file)
 
+    @property
+    def host(self) -> str:
+        """The name of the machine that answers, whoever asks and for what."""
+        return urlsplit(self.url).hostname or ""
+
     def options(self) -> dict[str, str]:
         """git's options for this remote. Raises PermissionDenied or ConfigError for an unreadable token or key."""
         scheme = urlsplit(self.url).scheme

@@ -43,6 +43,16 @@ def test_nor_is_one_taken_at_which_another_is_at_work(at_work: Service, tmp_path
         at_work._check(SETTINGS.replace("STATE", "other").encode())
 
 
+def test_its_own_state_by_another_name_is_no_other_one(
+    at_work: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.agent.service.run.Errands.check", lambda _: None)
+    with Journal(tmp_path / "state").locked():
+        (tmp_path / "link").symlink_to("state")
+        for name in ("link", "../" + tmp_path.name + "/state"):
+            at_work._check(SETTINGS.replace("STATE", name).encode())
+
+
 @pytest.mark.parametrize("listen", ["127.0.0.1:99999", "127.0.0.1:65536", "0.0.0.0:9436", "127.0.0.1:0"])
 def test_metrics_are_told_at_a_port_of_loopback_alone(listen: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"

@@ -62,12 +62,13 @@ def test_what_does_not_come_to_an_end_is_not_waited_for(tmp_path: Path, monkeypa
     assert contents(bundle)["support/plan.txt"] == b"not found out: no answer within 0.05 s\n"
 
 
-def test_no_password_of_the_device_is_in_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["https://{}git.acme.example/fleet.git", "{}git.acme.example:fleet"])
+def test_no_password_of_the_device_is_in_it(address: str, tmp_path: Path) -> None:
     bundle = tmp_path / "b.tar.gz"
-    write_bundle(bundle, device(tmp_path, "https://ann:hunter2@git.acme.example/fleet.git"))
+    write_bundle(bundle, device(tmp_path, address.format("ann:hunter2@")))
     found = contents(bundle)
     assert "support/settings-are-wrong.txt" in found
-    assert b"https://***@git.acme.example" in found["support/settings.yaml"]
+    assert address.format("***@").encode() in found["support/settings.yaml"]
     assert not [name for name, content in found.items() if b"hunter2" in content]
 
 

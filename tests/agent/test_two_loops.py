@@ -1,5 +1,6 @@
 """What the two loops tell each other: when a server is left alone, and who is not heard."""
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -87,9 +88,22 @@ def test_a_server_that_lets_reports_wait_and_takes_none_does_not_keep_git_from_b
 ) -> None:
     desk.error, desk.send_takes = RemoteUnavailable("cannot push"), 60.0
     assert [asks(loops, desk) for _ in range(9)] == [1, 0, 0, 0, 1, 0, 0, 0, 1], "a minute in every five, at most"
-    desk.error = None
-    assert asks(loops, desk, 250.0) == 1
+    desk.send_takes = 1800.0
+    assert [asks(loops, desk, 300.0) for _ in range(5)] == [1, 0, 0, 1, 0], "a quarter of an hour, at the most"
+    desk.error, desk.send_takes = None, 60.0
+    assert asks(loops, desk, 900.0) == 1
     assert [asks(loops, desk) for _ in range(2)] == [1, 1], "one that is slow and takes them is asked as before"
+
+
+def test_when_the_network_is_back_what_held_up_a_report_is_tried_at_once(loops: TwoLoops, desk: Desk) -> None:
+    desk.error, desk.send_takes = RemoteUnavailable("cannot push"), 60.0
+    assert asks(loops, desk) == 1
+    there = desk.known
+    cut_off = Obtained("", TRUSTED, (), (RemoteUnavailable("cannot fetch"),))
+    desk.known = replace(there, obtained=cut_off)
+    assert asks(loops, desk) == 0
+    desk.known, desk.error = there, None
+    assert asks(loops, desk) == 1
 
 
 def test_reports_wait_while_the_server_of_the_fleet_rests(loops: TwoLoops, desk: Desk) -> None:

@@ -121,6 +121,16 @@ def test_an_engine_elsewhere_may_have_another_time(ahead: float) -> None:
     assert waited(machine, waits) == pytest.approx(MONITOR, abs=A_LOOK)
 
 
+def test_what_was_watched_once_is_not_watched_again_elsewhere_either() -> None:
+    machine = Machine(ahead=HOUR, is_on_this_machine=False)
+    waits = machine.waits()
+    machine.start()
+    waited(machine, waits)
+    assert waited(machine, waits) == pytest.approx(0.0, abs=A_LOOK)
+    machine.start()
+    assert waited(machine, waits) == pytest.approx(MONITOR, abs=A_LOOK)
+
+
 def test_what_has_run_since_before_the_wait_is_waited_for_no_longer() -> None:
     """Services are started one after the other, and then waited for."""
     machine = Machine()

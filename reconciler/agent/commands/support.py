@@ -54,7 +54,7 @@ def _parts(settings: Path, *, with_logs: bool) -> Iterator[tuple[str, bytes]]:
     yield "versions.json", _told(_versions)
     yield "check.json", _json([to_plain(finding) for finding in check(settings, IDS)])
     # Settings with a password in an address are refused, and may be what somebody asks for help with.
-    yield "settings.yaml", _told(lambda: support_journal.CREDENTIALS.sub(b"://***@", settings.read_bytes()))
+    yield "settings.yaml", _told(lambda: support_journal.without_credentials(settings.read_bytes()))
     yield "service.log", _told(support_journal.service_log)
     yield "engine.log", _told(support_journal.engine_log)
     try:

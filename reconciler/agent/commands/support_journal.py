@@ -20,7 +20,7 @@ _MOST_WORDS = 300
 _QUOTES = re.compile(rb"(returned error:|\berror:|\berror=|\berr=|OCI runtime|form data).*")
 _DEBUG = re.compile(rb"\blevel=debug\b")
 # To the last `@` of the line: a password may hold what an address should not.
-CREDENTIALS = re.compile(rb"://[^\n]*@")
+_CREDENTIALS = re.compile(rb"(://|\burl: *['\"]?(?:[a-zA-Z0-9+.-]*://)?)[^\n]*@")
 
 
 def service_log() -> bytes:
@@ -39,7 +39,12 @@ def engine_log() -> bytes:
 
 def without_quotes(line: bytes) -> bytes:
     """A line of the Engine's log, with as much of it as says nothing of what somebody asked for."""
-    return _QUOTES.sub(rb"\1 ...", CREDENTIALS.sub(b"://***@", line))
+    return _QUOTES.sub(rb"\1 ...", without_credentials(line))
+
+
+def without_credentials(text: bytes) -> bytes:
+    """Addresses without what stands before their `@`."""
+    return _CREDENTIALS.sub(rb"\1***@", text)
 
 
 def _journal(*chosen: str) -> bytes:

@@ -30,6 +30,8 @@ class Waits:
         self._client, self._last_lines, self._sleep = client, last_lines, sleep
         self._clock, self._wall = clock, wall
         self._unset_since = self._now()
+        # By container, across waits: what was watched once need not be watched again.
+        self._watched: dict[str, Watched] = {}
 
     def until_healthy(self, step: AwaitHealthy) -> None:
         look_again = self._looks(step.container)
@@ -72,14 +74,12 @@ class Waits:
             self._sleep(POLL_SECONDS)
 
     def _looks(self, container: str) -> Callable[[], Look]:
-        """One wait's looks at a container, each with how long it has run by then."""
-        seen: Watched | None = None
+        """Looks at a container, each with how long it has run by then."""
 
         def look() -> Look:
-            nonlocal seen
             found = self._client.api.inspect_container(container)
             now = self._now()
-            seen = watched(seen, answers.run(found), now)
+            seen = self._watched[container] = watched(self._watched.get(container), answers.run(found), now)
             return answers.look(found, seconds_of_run(seen, self._steady_since(now), now))
 
         return look

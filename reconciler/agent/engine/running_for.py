@@ -2,7 +2,7 @@
 would make a good container fail its wait, a step forward would prove a bad one at once. So two things count that no
 step can fake, and the longer of the two.
 
-- What we have watched ourselves in this wait, by the monotonic clock, since the first look that showed this run.
+- What we have watched ourselves, by the monotonic clock, since the first look that showed this run.
 - What the Engine says of its start, as far back as we know that nobody has set the clock. `monitor` is how long to
   watch after a change (Compose Specification, `update_config`); without this, a container that was started before its
   wait, as those of a plan are one after the other, or one that runs since last week, would be watched all over again.

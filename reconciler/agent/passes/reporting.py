@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from reconciler.agent.passes.converge import Converged
 from reconciler.agent.passes.last_good import Choice
 from reconciler.agent.state.moment import rfc3339
-from reconciler.agent.state.remembered import FailedApp
 from reconciler.errors import ImagePending, Problem, ReconcilerError, UpdateLocked
 from reconciler.model import (
     AppReport,
@@ -124,8 +123,9 @@ def _apps(found: Pass) -> tuple[AppReport, ...]:
         return ()
     held = [AppReport(app, "Held", message=_HELD) for app in sorted(found.untouched - found.converged.choices.keys())]
     theirs = found.converged.given_back
+    told = "given back to Docker Compose"
     back = [
-        AppReport(app, "RolledBack", why.revision, message=_until_again("given back to Docker Compose", why))
+        AppReport(app, "RolledBack", why.revision, message=_until_again(told, why.reason, why.retry_at))
         for app, why in sorted(theirs.items())
     ]
     return (*(_app(name, choice, found.converged) for name, choice in found.converged.choices.items()), *held, *back)
@@ -140,7 +140,10 @@ def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
         phase, message = _phase_after(failure), str(failure)
     elif choice.failed is not None:
         phase = "RolledBack"
-        message = _until_again(f"from {choice.failed.revision} to {choice.revision}", choice.failed)
+        # One that went along with another one goes on with it.
+        leader = converged.memory.failure(choice.failed.because) if choice.failed.because else None
+        retry_at = (leader or choice.failed).retry_at
+        message = _until_again(f"from {choice.failed.revision} to {choice.revision}", choice.failed.reason, retry_at)
     elif choice.is_held:
         phase, message = "Held", _HELD
     elif converged.healthy(name):
@@ -154,10 +157,10 @@ def _app(name: str, choice: Choice, converged: Converged) -> AppReport:
     return AppReport(name, phase, attempted, good.revision if good else "", message[:MAX_TEXT], services)
 
 
-def _until_again(what: str, failed: FailedApp) -> str:
+def _until_again(what: str, why: str, retry_at: float | None) -> str:
     """What became of an app, why, and when it is tried again: of that, a long reason must leave something."""
-    again = f"; tried again at {rfc3339(failed.retry_at)}" if failed.retry_at is not None else ""
-    return f"{what}: {failed.reason}"[: MAX_TEXT - len(again)] + again
+    again = f"; tried again at {rfc3339(retry_at)}" if retry_at is not None else ""
+    return f"{what}: {why}"[: MAX_TEXT - len(again)] + again
 
 
 def _with_log(app: AppReport, found: Pass, previous: Report | None) -> AppReport:

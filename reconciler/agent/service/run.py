@@ -88,7 +88,7 @@ class Service:
         engine = Aside(self._engine, pulls)
         reconciler = Reconciler(config, orders, engine, journal, publisher, machine=look_at_machine(config.root))
         bells = self._bell, self._git_bell
-        patience = OF_THEIR_OWN if config.status.remote.url != config.remote.url else 0.0
+        patience = 0.0 if config.status.remote.host == config.remote.host else OF_THEIR_OWN
         self._loops = TwoLoops(reconciler, orders, pulls, *bells, self._systemd, self._metrics, patience=patience)
         self._asking = threading.Thread(target=self._ask, name="git", daemon=True)
         self._versions, self._journal = Versions(config.state), journal
@@ -174,7 +174,7 @@ class Service:
         """Could an agent start by these settings? Raises ReconcilerError, if not."""
         wanted = parse_config(content, self._settings.path)
         check_root(wanted.root, (wanted.state, wanted.secrets.folder))
-        if wanted.state != self._config.state:
+        if wanted.state.resolve() != self._config.state.resolve():
             with Journal(wanted.state).locked():
                 pass
         Errands(content, self._settings.path).check()

@@ -19,7 +19,7 @@ log = logging.getLogger("reconciler")
 
 # A server of reports' own that lets one wait for long, and then takes none, is let wait so many times as long: a tarpit
 # there must not leave Git unasked. Where it is the fleet's, which has just answered, it is asked with it.
-OF_THEIR_OWN = 4.0
+OF_THEIR_OWN, _LONGEST = 4.0, 900.0
 
 
 class TwoLoops:
@@ -47,6 +47,8 @@ class TwoLoops:
         self.failed_errands = 0
         # The server of the fleet, and that of reports, want to be left alone for so long.
         self._rests_until, self._no_reports_until = 0.0, 0.0
+        # The latter held a report up; nothing more is tried there for so long, unless the network is back.
+        self._held_up_until = 0.0
         self._turns = Turns()
         # A full pass has come to its end; and one by what Git had answered, that nothing stopped or held.
         self.passed, self._has_passed_by_git = threading.Event(), False
@@ -81,12 +83,13 @@ class TwoLoops:
         self.failed_errands = self.failed_errands + 1 if has_failed else 0
         if self._was_cut_off and not is_cut_off:
             self._pulls.hurry()
+            self._held_up_until = 0.0
         self._was_cut_off = is_cut_off
         self._metrics.note_git(answered=not is_cut_off)
         self._bell.ring()
         rest = known.obtained.rest_seconds
         self._rests_until = self._clock() + rest
-        self._is_unheard = self._clock() < self._no_reports_until
+        self._is_unheard = self._clock() < max(self._no_reports_until, self._held_up_until)
         self.send()
         return rest
 
@@ -102,7 +105,8 @@ class TwoLoops:
             self._is_unheard = True
             rest = error.retry_seconds if isinstance(error, RemoteUnavailable) else 0.0
             ended = self._clock()
-            self._no_reports_until = ended + max(rest, self._patience * (ended - began))
+            self._no_reports_until = ended + rest
+            self._held_up_until = ended + min(self._patience * (ended - began), _LONGEST)
         elif self._has_passed_by_git:
             self.proven.set()
         return ()
