@@ -65,7 +65,9 @@ def test_a_machine_joins_by_itself_and_a_person_takes_it_in(story: Story) -> Non
     story.ann.push()
 
     taken_in = story.git("show", f"main:devices/{machine.name}.yaml")
-    assert f"engine: {story.client.version()['Version']}" in taken_in, "a label, because Ann says so"
+    # Debian's has a `+`, which no label has.
+    version = story.client.version()["Version"].replace("+", "-")
+    assert f"engine: {version}" in taken_in, "a label, because Ann says so"
 
     assert machine.reconciler("once").returncode == 0
     assert shown(story, machine)["phase"] == "Silent", "nobody has collected yet"
