@@ -31,7 +31,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Ran:
     """What a device ran at a time: its newest report by then, and the first of an unbroken row with the same commit.
 
     `wrong_times` are those of the row, and of what follows it at once, that go against the order of the branch.
@@ -59,7 +59,7 @@ class Stay:
     wrong_times: tuple[datetime, ...] = ()
 
 
-def at(reports: Sequence[Heard], moment: datetime, now: datetime) -> Known | None:
+def at(reports: Sequence[Heard], moment: datetime, now: datetime) -> Ran | None:
     """What a device had told by then, by its reports in the order of the branch."""
     wrong = wrong_places([one.signed_at for one in reports], now)
     newest = _newest(reports, wrong, moment, now)
@@ -72,7 +72,7 @@ def at(reports: Sequence[Heard], moment: datetime, now: datetime) -> Known | Non
         end += 1
     since = next((place for place in range(start, newest + 1) if place not in wrong), start)
     times = tuple(reports[place].signed_at for place in range(start, end) if place in wrong)
-    return Known(reports[newest], reports[since], times)
+    return Ran(reports[newest], reports[since], times)
 
 
 def _newest(reports: Sequence[Heard], wrong: Container[int], moment: datetime, now: datetime) -> int | None:

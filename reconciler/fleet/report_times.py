@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 # Clocks of two machines differ by seconds.
-_DIFFERS = timedelta(seconds=60)
+AHEAD_SECONDS = 60
 
 
 def wrong_places(times: Sequence[datetime], now: datetime) -> frozenset[int]:
@@ -17,7 +17,7 @@ def wrong_places(times: Sequence[datetime], now: datetime) -> frozenset[int]:
 
     `times` are in the order of the branch.
     """
-    come = [place for place, time in enumerate(times) if time <= now + _DIFFERS]
+    come = [place for place, time in enumerate(times) if time <= now + timedelta(seconds=AHEAD_SECONDS)]
     rising = _rising([times[place].timestamp() for place in come])
     return frozenset(range(len(times))) - {come[place] for place in rising}
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import GitError, ManifestError
+from reconciler.fleet.report_times import AHEAD_SECONDS
 from reconciler.fleet.text import age, table
 from reconciler.manifests import Device, FleetFiles
 from reconciler.model import Report, Revision
@@ -16,8 +17,6 @@ from signing import AllowedSigners, SignatureError, split_commit, verify_commit
 
 # After so many missed heartbeats somebody should look.
 SILENT_AFTER_HEARTBEATS = 2
-# Clocks of two machines differ by seconds.
-_AHEAD_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ def as_of(status: DeviceStatus, now: datetime, arrived_at: datetime | None = Non
     if status.report is None or status.seen_at is None:
         return status
     ahead_by = (status.seen_at - now).total_seconds()
-    is_ahead = ahead_by > _AHEAD_SECONDS
+    is_ahead = ahead_by > AHEAD_SECONDS
     heard_at = arrived_at if is_ahead and arrived_at is not None else status.seen_at
     seconds = (now - heard_at).total_seconds()
     is_late = 0 < status.report.heartbeat_seconds * SILENT_AFTER_HEARTBEATS < seconds

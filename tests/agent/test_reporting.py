@@ -10,6 +10,7 @@ from reconciler.agent.errands.delivery import encode
 from reconciler.agent.passes.converge import converge
 from reconciler.agent.passes.reporting import Pass, compose_report
 from reconciler.agent.state.journal import Journal
+from reconciler.agent.state.remembered import FailedApp
 from reconciler.model import AppReport, Report, ServiceReport
 from reconciler.model.codec import from_json, to_plain
 from reconciler.model.report_text import state_lines
@@ -137,6 +138,17 @@ def test_when_it_is_tried_again_stands_behind_the_longest_reason(
     message = reports.make("web:2", NEWER).apps[0].message
     assert len(message) == 150
     assert message.endswith("; tried again at 1970-01-01T00:00:30Z")
+
+
+def test_what_went_back_with_another_one_is_tried_again_with_it(tmp_path: Path) -> None:
+    converged = converge(drawn(FLEET), REVISION, device(), Journal(tmp_path), 0.0)
+    leader = FailedApp("db", "d", REVISION, "it is unhealthy", retry_at=30.0)
+    gone_along = FailedApp("shop", "s", REVISION, "db went back", because="d")
+    choice = replace(converged.choices["shop"], failed=gone_along)
+    memory = replace(converged.memory, failed=(leader, gone_along))
+    found = Pass("press", "2026-11-23T04:30:01Z", converged=replace(converged, choices={"shop": choice}, memory=memory))
+    (app,) = compose_report(found, None, ()).apps
+    assert app.message.endswith(": db went back; tried again at 1970-01-01T00:00:30Z")
 
 
 def test_of_another_try_what_that_one_wrote_is_told(reports: Reports) -> None:

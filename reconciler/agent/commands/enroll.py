@@ -74,7 +74,7 @@ def _ask(config: Config, signer: Identity, labels: dict[str, str], voucher: str 
         look_at_machine(config.root),
         labels,
         voucher,
-        _engine_version(config.engine),
+        engine=_engine_version(config.engine),
     )
     content = json.dumps(to_plain(asked), indent=2, sort_keys=True).encode() + b"\n"
     author = Author(config.device, f"{config.device}@devices.invalid", int(now.timestamp()))

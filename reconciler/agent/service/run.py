@@ -35,13 +35,13 @@ from reconciler.agent.versions.succession import (
     Succession,
     end_with_the_old,
     is_on_trial,
+    note,
     start_anew,
     start_proven,
     tell_proven,
 )
 from reconciler.agent.versions.unpacked import Versions
 from reconciler.agent.versions.updating import failed, is_due
-from reconciler.errors import StateError
 
 log = logging.getLogger("reconciler")
 
@@ -199,18 +199,11 @@ class Service:
         now, update = time.time(), self._loops.update
         if not self._config.updates.allowed or update is None or self._journal.paused(now) is not None:
             return
-        if is_due(update, self._versions.name_of(code_home()), self._journal.updates, now) and self._may_note():
+        updates = self._journal.updates
+        # Where the disk would not take how a trial ends, it would begin anew for ever.
+        if is_due(update, self._versions.name_of(code_home()), updates, now) and note(self._journal, updates):
             self.successor = update
             self._bell.stop()
-
-    def _may_note(self) -> bool:
-        """Would the disk take how a trial ends? Else it would begin anew for ever."""
-        try:
-            self._journal.write_updates(self._journal.updates)
-        except StateError as error:
-            log.error("version  none is tried: %s", error)
-            return False
-        return True
 
     def _give_up(self) -> None:
         """A version that came by Git and cannot follow it any more: the installed one can."""

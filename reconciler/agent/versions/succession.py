@@ -84,15 +84,15 @@ def start_proven(config: Config, journal: Journal, ending: Ending) -> None:
     name, running = updates.proven, versions.name_of(code_home())
     if running and not config.updates.allowed and not is_on_trial():
         # The settings have changed since it took over.
-        _note(journal, updating.proven(updates, ""))
+        note(journal, updating.proven(updates, ""))
         return start_anew(ending, installed_home())
     if is_on_trial() or not name or running:
         return None
     if not config.updates.allowed or not versions.has(name):
-        _note(journal, updating.proven(updates, ""))
+        note(journal, updating.proven(updates, ""))
         return None
     # One whose starts cannot be counted would be started for ever, if it is a bad one.
-    if not _note(journal, after := updating.started(updates, time.time())):
+    if not note(journal, after := updating.started(updates, time.time())):
         return None
     if after.proven:
         return start_anew(ending, str(versions.home(name)))
@@ -100,7 +100,8 @@ def start_proven(config: Config, journal: Journal, ending: Ending) -> None:
     return None
 
 
-def _note(journal: Journal, updates: Updates) -> bool:
+def note(journal: Journal, updates: Updates) -> bool:
+    """Write it down, if the disk takes it; what it does not take is told."""
     try:
         journal.write_updates(updates)
     except StateError as error:
