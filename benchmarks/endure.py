@@ -125,9 +125,9 @@ def tell(minute: int, pid: int, state: Path, log: Path) -> None:
     paths = [path for path in state.glob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in paths)
     # git may be at work there.
-    store = int(
-        subprocess.run(["du", "-sb", state / "repository.git"], capture_output=True, check=False).stdout.split()[0]
-    )
+    stores = [state / "repository.git", state / "reports.git"]
+    told = subprocess.run(["du", "-sb", "-c", *stores], capture_output=True, check=False).stdout
+    store = int(told.splitlines()[-1].split()[0])
     print(
         f"{minute:3} min  {resident / 2**20:5.1f} MiB  {files} files open, {threads} threads, "
         f"state {len(paths)} files of {size} bytes, store {store / 1e6:.1f} MB, {passes} passes",

@@ -59,7 +59,7 @@ class Rig:
             "press", remote, "main", trust, self.folder / "none", StatusSettings(remote), 60.0, "fake", state
         )
         journal, mirror = Journal(state), Mirror(state / "repository.git", remote, "main")
-        way = StatusBranch(state / "repository.git", remote, "status", sleep=lambda _: None)
+        way = StatusBranch(state / "reports.git", remote, "status", sleep=lambda _: None)
         source = CommitSource(mirror, journal, trust, "main")
         publisher = Publisher(DirectDelivery(way, self.identity), journal, 900.0)
         orders = DirectOrders(config, source, mirror, journal, clock=lambda: self.now)
@@ -210,10 +210,10 @@ class Rig:
         )
 
     def costs(self) -> dict[str, int]:
-        """What it holds: kilobytes of memory, open files, bytes and files of the state without the store of Git."""
+        """What it holds: kilobytes of memory, open files, bytes and files of the state without the stores of Git."""
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        own = [path for path in (self.folder / "state").rglob("*") if "repository.git" not in path.parts]
+        own = [path for path in (self.folder / "state").rglob("*") if not {*_STORES} & {*path.parts}]
         return {
             "memory": pages * os.sysconf("SC_PAGESIZE") // 1024,
             "open": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - one of them is of the listing itself
@@ -222,8 +222,10 @@ class Rig:
         }
 
     def store(self) -> int:
-        """Bytes of the store of Git."""
-        return sum(path.stat().st_size for path in (self.folder / "state/repository.git").rglob("*") if path.is_file())
+        """Bytes of the stores of Git."""
+        held = (path for store in _STORES for path in (self.folder / "state" / store).rglob("*"))
+        return sum(path.stat().st_size for path in held if path.is_file())
 
 
 _REAL = journals.write_atomically
+_STORES = ("repository.git", "reports.git")

@@ -51,9 +51,8 @@ def make_delivery(config: Config, identity: Identity) -> DirectDelivery:
             for folder in (config.state, config.secrets.folder.parent)
         )
         return DirectDelivery(way, identity, in_memory)
-    # The branch is fetched into the store that is there, but for another server, which may have another format.
-    store = "repository.git" if status.remote == config.remote else "reports.git"
-    return DirectDelivery(StatusBranch(config.state / store, status.remote, status.branch), identity)
+    # Not the store of the orders: the agent fetches into that one at the same time, and makes it anew if it is damaged.
+    return DirectDelivery(StatusBranch(config.state / "reports.git", status.remote, status.branch), identity)
 
 
 def encode(report: Report) -> bytes:

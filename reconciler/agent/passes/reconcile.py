@@ -64,7 +64,7 @@ class Reconciler:
         return replace(result, errors=(*result.errors, unsent)) if unsent is not None else result
 
     def obtain(self) -> Known:
-        """Ask Git, and render what it says. Only this and `send` talk to the server; both are of one thread."""
+        """Ask Git, and render what it says. Only this and `send` talk to a server."""
         return self._orders.obtain()
 
     def recall(self) -> Known | None:

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes, on loopback alone: how the device is, and how its two loops go."""
+"""What Prometheus scrapes, on loopback alone: how the device is, and how its loops go."""
 
 import logging
 import threading

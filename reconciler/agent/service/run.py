@@ -1,4 +1,4 @@
-"""What `reconciler run` is made of: a loop for the Engine, one for Git, and pulls beside both."""
+"""What `reconciler run` is made of: a loop for the Engine, one for Git, one for reports, and pulls beside them."""
 
 import argparse
 import logging
@@ -25,7 +25,8 @@ from reconciler.agent.passes.reconcile import Reconciler
 from reconciler.agent.service.control import serve_control
 from reconciler.agent.service.loop import Bell, Loop, Passes
 from reconciler.agent.service.metrics import Metrics, serve_metrics
-from reconciler.agent.service.two_loops import OF_THEIR_OWN, TwoLoops
+from reconciler.agent.service.outbox import Outbox
+from reconciler.agent.service.two_loops import TwoLoops
 from reconciler.agent.service.watched_files import watch_files, watched_files
 from reconciler.agent.settings.config import parse_config
 from reconciler.agent.settings.settings_file import SettingsFile
@@ -72,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
 class Service:
     """Keeps the device equal to Git.
 
-    Two loops, and neither waits for the other: the thread that runs it looks after the Engine; another one asks Git,
-    and sends the reports. A server that does not answer holds up no healing.
+    Three loops, and none waits for another: the thread that runs it looks after the Engine; one more asks Git, and one
+    sends the reports. A server that does not answer holds up no healing, and a report that is on its way no nudge.
     """
 
     def __init__(self, settings: SettingsFile, journal: Journal) -> None:
@@ -87,10 +88,18 @@ class Service:
         publisher = Publisher(errands, journal, config.status.heartbeat)
         engine = Aside(self._engine, pulls)
         reconciler = Reconciler(config, orders, engine, journal, publisher, machine=look_at_machine(config.root))
+        prove = tell_proven if is_on_trial() else lambda: None
+        shares_server = config.status.remote.host == config.remote.host
+        self._outbox = Outbox(reconciler.send, self._metrics, prove, shares_server=shares_server)
         bells = self._bell, self._git_bell
-        patience = 0.0 if config.status.remote.host == config.remote.host else OF_THEIR_OWN
-        self._loops = TwoLoops(reconciler, orders, pulls, *bells, self._systemd, self._metrics, patience=patience)
-        self._asking = threading.Thread(target=self._ask, name="git", daemon=True)
+        self._loops = TwoLoops(reconciler, orders, pulls, self._outbox, *bells, self._systemd, self._metrics)
+        asking = Loop(Passes(self._ask_git, tuple), config.interval, config.device, self._git_bell)
+        sending = Passes(self._retry, self._send)
+        outbox = Loop(sending, config.interval * WITHOUT_GIT, config.device, self._outbox.bell)
+        self._beside = tuple(
+            threading.Thread(target=loop.run, name=name, daemon=True)
+            for name, loop in (("git", asking), ("reports", outbox))
+        )
         self._versions, self._journal = Versions(config.state), journal
         # Why it ended, if by itself: newer settings, or another version of the reconciler, by its name.
         self.has_newer_settings = False
@@ -101,13 +110,15 @@ class Service:
         config = self._config
         with self._doors():
             log.info("start    %s obeys %s every %g s", config.device, config.remote.url, config.interval)
-            self._asking.start()
+            for thread in self._beside:
+                thread.start()
             self._systemd.ready()
             ending.then(self._bell.stop)
             passes = Passes(self._reconcile, self._loops.heal)
             Loop(passes, config.interval * WITHOUT_GIT, config.device, self._bell).run()
             self._tell_end()
             self._git_bell.stop()
+            self._outbox.bell.stop()
             self._wait_for_last_words(ending)
         log.info("stop     containers go on running")
 
@@ -116,9 +127,11 @@ class Service:
         follows must not meet what was begun here.
         """
         end = time.monotonic() + LAST_WORDS_SECONDS
-        while self._asking.is_alive() and (time.monotonic() < end or (self._goes and not ending.is_asked)):
+        while (left := [thread for thread in self._beside if thread.is_alive()]) and (
+            time.monotonic() < end or (self._goes and not ending.is_asked)
+        ):
             self._systemd.beat()
-            self._asking.join(_LOOK_SECONDS)
+            left[0].join(_LOOK_SECONDS)
 
     def beat(self) -> None:
         """Tell systemd that it is alive."""
@@ -147,9 +160,6 @@ class Service:
             doors.callback(watch_files(watched, lambda _: self._loops.nudge()))
             yield
 
-    def _ask(self) -> None:
-        Loop(Passes(self._ask_git, self._send), self._config.interval, self._config.device, self._git_bell).run()
-
     def _reconcile(self) -> float:
         is_first = not self._loops.passed.is_set()
         rest = self._loops.reconcile()
@@ -166,7 +176,7 @@ class Service:
             self._bell.stop()
             return 0.0
         rest = self._loops.ask_git()
-        self._prove()
+        self._follow()
         self._give_up()
         return rest
 
@@ -179,22 +189,20 @@ class Service:
                 pass
         Errands(content, self._settings.path).check()
 
+    def _retry(self) -> float:
+        return 0.0 if self._goes else self._outbox.retry()
+
     def _send(self) -> Sequence[str]:
-        if not self._goes:
-            self._loops.send()
-            self._prove()
-        return ()
+        return () if self._goes else self._outbox.send()
 
     @property
     def _goes(self) -> bool:
         """Is another one to follow? Then nothing more is begun here: it would use the same state."""
         return self.has_newer_settings or self.successor is not None
 
-    def _prove(self) -> None:
-        """If it has shown that it does its work, say so; or another version may show that now."""
+    def _follow(self) -> None:
+        """Another version may show now that it does its work."""
         if is_on_trial():
-            if self._loops.proven.is_set():
-                tell_proven()
             return
         now, update = time.time(), self._loops.update
         if not self._config.updates.allowed or update is None or self._journal.paused(now) is not None:
@@ -215,6 +223,6 @@ class Service:
             self._bell.stop()
 
     def _alive(self) -> None:
-        """The loop that waits is alive; so must be the other one."""
-        if self._asking.is_alive():
+        """The loop that waits is alive; so must be the other ones."""
+        if all(thread.is_alive() for thread in self._beside):
             self._systemd.beat()

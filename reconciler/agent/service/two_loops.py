@@ -1,9 +1,9 @@
-"""What the two loops share: what Git said last, and the bells by which they wake each other."""
+"""What the loops of Git and of the Engine share: what Git said last, and the bells by which they wake each other."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from reconciler.agent.engine.pulls import Pulls
 from reconciler.agent.errands.polling import PolledOrders
@@ -12,14 +12,11 @@ from reconciler.agent.orders.known import Known
 from reconciler.agent.passes.reconcile import Reconciler, Result
 from reconciler.agent.service.loop import Bell
 from reconciler.agent.service.metrics import Metrics
+from reconciler.agent.service.outbox import Outbox
 from reconciler.agent.service.turns import Turns
-from reconciler.errors import ErrandFailed, RemoteUnavailable
+from reconciler.errors import ErrandFailed
 
 log = logging.getLogger("reconciler")
-
-# A server of reports' own that lets one wait for long, and then takes none, is let wait so many times as long: a tarpit
-# there must not leave Git unasked. Where it is the fleet's, which has just answered, it is asked with it.
-OF_THEIR_OWN, _LONGEST = 4.0, 900.0
 
 
 class TwoLoops:
@@ -30,36 +27,28 @@ class TwoLoops:
         reconciler: Reconciler,
         orders: PolledOrders,
         pulls: Pulls,
+        outbox: Outbox,
         bell: Bell,
         git_bell: Bell,
         systemd: Systemd,
         metrics: Metrics,
-        clock: Callable[[], float] = time.monotonic,
-        patience: float = 0.0,
     ) -> None:
-        self._reconciler, self._pulls, self._bell, self._git_bell = reconciler, pulls, bell, git_bell
-        self._orders = orders
-        self._systemd, self._metrics, self._clock, self._patience = systemd, metrics, clock, patience
+        self._reconciler, self._orders, self._pulls, self._outbox = reconciler, orders, pulls, outbox
+        self._bell, self._git_bell, self._systemd, self._metrics = bell, git_bell, systemd, metrics
         # At boot, what was trusted before: with no network, it must do.
         self._known = reconciler.recall()
         self._was_cut_off = False
         # So often one after the other, an errand came to nothing.
         self.failed_errands = 0
-        # The server of the fleet, and that of reports, want to be left alone for so long.
-        self._rests_until, self._no_reports_until = 0.0, 0.0
-        # The latter held a report up; nothing more is tried there for so long, unless the network is back.
-        self._held_up_until = 0.0
         self._turns = Turns()
-        # A full pass has come to its end; and one by what Git had answered, that nothing stopped or held.
-        self.passed, self._has_passed_by_git = threading.Event(), False
-        # The newest report could not be sent; and: all of its work was done once, report included.
-        self._is_unheard, self.proven = False, threading.Event()
+        # A full pass has come to its end.
+        self.passed = threading.Event()
 
     @property
     def update(self) -> str | None:
         """The version of the reconciler itself that shall run, if Git has just said one, and hears of us."""
         known = self._known
-        return known.update if known is not None and known.is_from_git and not self._is_unheard else None
+        return known.update if known is not None and known.is_from_git and not self._outbox.is_unheard else None
 
     def sync(self, seconds: float) -> Result | None:
         """Of any thread: ask Git now, and wait for the pass that goes by its answer; None after so long."""
@@ -83,33 +72,12 @@ class TwoLoops:
         self.failed_errands = self.failed_errands + 1 if has_failed else 0
         if self._was_cut_off and not is_cut_off:
             self._pulls.hurry()
-            self._held_up_until = 0.0
         self._was_cut_off = is_cut_off
         self._metrics.note_git(answered=not is_cut_off)
         self._bell.ring()
         rest = known.obtained.rest_seconds
-        self._rests_until = self._clock() + rest
-        self._is_unheard = self._clock() < max(self._no_reports_until, self._held_up_until)
-        self.send()
+        self._outbox.note_git(rest)
         return rest
-
-    def send(self) -> Sequence[str]:
-        """Of the loop of Git: send what was recorded, unless the server wants to be left alone, or just refused it."""
-        if self._is_unheard or self._clock() < self._rests_until:
-            return ()
-        began = self._clock()
-        error = self._reconciler.send()
-        self._metrics.note_send(failed=error is not None)
-        if error is not None:
-            log.error("%s", error)
-            self._is_unheard = True
-            rest = error.retry_seconds if isinstance(error, RemoteUnavailable) else 0.0
-            ended = self._clock()
-            self._no_reports_until = ended + rest
-            self._held_up_until = ended + min(self._patience * (ended - began), _LONGEST)
-        elif self._has_passed_by_git:
-            self.proven.set()
-        return ()
 
     def reconcile(self) -> float:
         """A full pass, with what Git said last. Before it said anything, there is nothing to do."""
@@ -117,7 +85,6 @@ class TwoLoops:
         self._turns.begins()
         if (known := self._known) is not None:
             result = self._converge(known, is_full=True)
-            self._has_passed_by_git |= known.is_followed and result.is_whole
             self.passed.set()
             _log(result)
         return 0.0
@@ -137,7 +104,7 @@ class TwoLoops:
         result = self._reconciler.converge(known, is_full=is_full)
         self._turns.ended(result)
         self._metrics.note_pass(result.report, began, len(result.steps), len(result.errors))
-        self._git_bell.ring_for_change()
+        self._outbox.note_pass(is_proof=is_full and known.is_followed and result.is_whole)
         self._systemd.status(f"{result.report.phase} at {result.report.revisions.trusted or 'nothing yet'}")
         return result
 
