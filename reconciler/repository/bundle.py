@@ -12,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler.errors import GitError
-from reconciler.repository.git import Git, complaint, init_bare
+from reconciler.repository.bare import init_bare
+from reconciler.repository.git import Git, complaint
 
 _SIGNATURES = (b"# v2 git bundle\n", b"# v3 git bundle\n")
 _MAX_HEADER = 64 * 1024

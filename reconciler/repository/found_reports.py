@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 
 from reconciler.model import MAX_REPORT_BYTES
 from reconciler.model.names import is_dns_label
+from reconciler.repository.bare import init_bare
 from reconciler.repository.bundle import check_header, fetch_bundle
-from reconciler.repository.git import Git, init_bare
+from reconciler.repository.git import Git
 from reconciler.repository.objects import MAX_FILE_BYTES, list_ids, resolve, small_objects
 from reconciler.repository.raw_objects import RawObject, tree_objects
 

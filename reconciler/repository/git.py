@@ -19,6 +19,8 @@ from reconciler.errors import GitError
 # A fetch over a bad link may take long; a git that says nothing for this long is stuck.
 TIMEOUT_SECONDS = 300.0
 _MAX_MESSAGE = 500
+# What git says of a disk that takes nothing.
+_NO_DISK = ("No space left on device", "Read-only file system", "Disk quota exceeded", "Input/output error")
 _MAX_COMPLAINT = 64 * 1024
 _SSH_SAYS = re.compile("Host key verification failed|Permission denied \\(")
 # An advertisement of refs that never ends would fill the memory; 100,000 refs need a tenth (setrlimit(2), DATA).
@@ -132,6 +134,10 @@ class Git:
         """Exit code, output and error output. Raises GitError when git is missing or does not end in time."""
         return _call(self._command(arguments), self._environment(), stdin, timeout)
 
+    def code(self, *arguments: str) -> int:
+        """Its exit code; what it tells, if ever so much, is not kept. Raises GitError as `attempt` does."""
+        return _call(self._command(arguments), self._environment(), b"", TIMEOUT_SECONDS, subprocess.DEVNULL)[0]
+
     def _command(self, arguments: Sequence[str]) -> list[str]:
         always = ("--no-pager", "--no-replace-objects", "--literal-pathspecs", f"--git-dir={self.git_dir}")
         return [*self._limit(), "git", *always, *arguments]
@@ -154,40 +160,9 @@ class Git:
         return {**_ENVIRONMENT, **self.variables, **path, "GIT_CONFIG_COUNT": str(len(options)), **dict(numbered)}
 
 
-def init_bare(git_dir: Path, object_format: str = "sha1") -> None:
-    """Make a bare repository, or leave the one that is there, without the locks that a power cut left.
-
-    Only for a store that nobody else uses at the moment; the agent's lock on its state sees to that.
-    """
-    if (git_dir / "HEAD").exists():
-        for lock in (*git_dir.glob("*.lock"), *git_dir.glob("refs/**/*.lock")):
-            lock.unlink(missing_ok=True)
-        return
-    git_dir.mkdir(parents=True, exist_ok=True)
-    flags = ("--bare", "--quiet", "--template=", "--initial-branch=main", f"--object-format={object_format}")
-    Git(git_dir).run("init", *flags, str(git_dir))
-
-
-def loose_ref(git_dir: Path, ref: str) -> str:
-    """What stands in the file of a ref (gitrepository-layout(5)); nothing, where git keeps it in another way."""
-    try:
-        return (git_dir / ref).read_text("ascii").strip()
-    except (OSError, ValueError):
-        return ""
-
-
-def sweep(git_dir: Path) -> None:
-    """Remove what a git that was ended left half written."""
-    for left in (*git_dir.glob("objects/pack/tmp_*"), *git_dir.glob("objects/*/tmp_obj_*")):
-        left.unlink(missing_ok=True)
-
-
-def set_aside(git_dir: Path) -> None:
-    """Move a damaged store away: it is a cache of the server's, and is fetched anew. The last damaged one is kept."""
-    damaged = git_dir.with_name(f"{git_dir.name}.damaged")
-    shutil.rmtree(damaged, ignore_errors=True)
-    if git_dir.exists():
-        git_dir.rename(damaged)
+def is_of_disk(said: str) -> bool:
+    """Does git complain of a disk that takes nothing? Of this one, and not of the server's, which tells by `remote`."""
+    return not said.startswith("remote") and any(word in said for word in _NO_DISK)
 
 
 def went_elsewhere(told: str, ref: str) -> str:
@@ -216,7 +191,7 @@ def complaint(err: bytes) -> str:
 
 
 def _call(
-    command: Sequence[str], environment: dict[str, str], stdin: bytes, timeout: float
+    command: Sequence[str], environment: dict[str, str], stdin: bytes, timeout: float, stdout: int = subprocess.PIPE
 ) -> tuple[int, bytes, bytes]:
     reading, writing = os.pipe()
     told = _Tail(reading)
@@ -226,7 +201,7 @@ def _call(
             env=environment,
             cwd="/",
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=writing,
             start_new_session=True,
         )
@@ -247,7 +222,7 @@ def _call(
         raise GitError(f"git did not end in {timeout:g} s", advice="it is tried again") from error
     finally:
         told.join()
-    return process.returncode, out, told.kept
+    return process.returncode, out or b"", told.kept
 
 
 class _Tail(threading.Thread):

@@ -8,45 +8,41 @@ from pathlib import Path
 from reconciler.errors import GitError, RemoteUnavailable, StateError, UnknownRevision
 from reconciler.model import Revision
 from reconciler.model.tree import Tree, is_needed_by
+from reconciler.repository.bare import init_bare, loose_ref, sweep
 from reconciler.repository.bundle import check_header, fetch_bundle
 from reconciler.repository.busy import traced, unavailable
-from reconciler.repository.git import Git, complaint, init_bare, loose_ref, set_aside, sweep
+from reconciler.repository.git import Git, complaint, is_of_disk
+from reconciler.repository.kept_store import KeptStore
 from reconciler.repository.objects import read_tree, resolve
 from reconciler.repository.remote import Remote, check_branch
-from reconciler.repository.store import FETCHED_TAGS, Store
+from reconciler.repository.store import FETCHED_TAGS
 
 # A fleet of 10,000 devices has some megabytes. A server that sends more than this would fill the disk.
 MAX_FETCH = 512 * 1024 * 1024
 _MISSING = re.compile(r"couldn't find remote ref refs/heads/([^ ]+)")
 # What git says when it may not write more, or hold more.
 _OVER_LIMIT = (b"File too large", b"died of signal 25", b"SIGXFSZ", b"ut of memory")
-# What git says of a disk that takes nothing.
-_NO_DISK = ("No space left on device", "Read-only file system", "Disk quota exceeded", "Input/output error")
 _AGAIN = "it is tried again at the next pass"
-_OTHER_FORMAT = "mismatched algorithms"
-# What git says of a store that cannot be read any more. A server can say the same, so the store is asked as well.
-_DAMAGED = (
-    "is empty",
-    "is corrupt",
-    "is too small",
-    "not found in pack",
-    "not a git repository",
-    "bad object",
-    "unable to read",
-    "missing blob object",
-    "missing necessary objects",
-    "unresolved deltas",
-    "Could not read",
-)
 
 
-class Mirror(Store):
-    """The newest seen state of one branch, and any commit that was ever fetched of it."""
+class Mirror(KeptStore):
+    """The newest seen state of one branch, and any commit that was ever fetched of it.
+
+    With `newest_only`, none of the commits before that.
+    """
 
     def __init__(
-        self, git_dir: Path, remote: Remote, branch: str, max_fetch: int = MAX_FETCH, others: Sequence[Remote] = ()
+        self,
+        git_dir: Path,
+        remote: Remote,
+        branch: str,
+        max_fetch: int = MAX_FETCH,
+        others: Sequence[Remote] = (),
+        *,
+        newest_only: bool = False,
     ) -> None:
-        super().__init__(git_dir)
+        super().__init__(git_dir, may_forget=newest_only)
+        self._newest_only = newest_only
         self._remote, self._branch = remote, check_branch(branch)
         self._max_fetch, self._others = max_fetch, tuple(others)
         # The other server that answered at the last fetch, if it was one.
@@ -57,11 +53,11 @@ class Mirror(Store):
     def fetch(self, *more: str) -> Revision:
         """Fetch the branch and more of them, and say where it is now. Raises RemoteUnavailable, or UnknownRevision.
 
-        A store that a power cut damaged, or that has another object format than the server's, is made anew.
         Where the server does not answer, the others are asked, in their order.
         """
         wanted = {branch: _ref(branch) for branch in (self._branch, *map(check_branch, more))}
-        self._ask(lambda remote: fetch(self._fetching(remote), remote, wanted), wanted.values())
+        depth = ("--depth=1",) if self._newest_only else ()
+        self._ask(lambda remote: fetch(self._fetching(remote), remote, wanted, *depth), wanted.values())
         return self.seen()
 
     def fetch_tags(self, prefix: str) -> None:
@@ -80,9 +76,9 @@ class Mirror(Store):
             wanted = {f"refs/tags/{tags}*": f"{FETCHED_TAGS}/{tags}*"}
         object_format = check_header(bundle, self._max_fetch, wanted)
         init_bare(self._git_dir, object_format)
-        if object_format != self._format() and self._is_empty():
-            set_aside(self._git_dir)
-            init_bare(self._git_dir, object_format)
+        known = Git(self._git_dir).run("rev-parse", "--show-object-format").decode().strip()
+        if object_format != known and self._is_empty():
+            self._make_anew(object_format)
         try:
             fetch_bundle(Git(self._git_dir, max_file=self._max_fetch), bundle, wanted)
         finally:
@@ -124,62 +120,17 @@ class Mirror(Store):
         self.stand_in = other.url
         return True
 
-    def _mend(self, act: Callable[[], None]) -> None:
-        """Do it; once more on a store that is made anew, where this one is damaged, or new and of another format."""
-        init_bare(self._git_dir)
-        try:
-            act()
-        except GitError as error:
-            told = str(error)
-            if _OTHER_FORMAT in told:
-                if not self._is_empty():
-                    raise
-                set_aside(self._git_dir)
-                init_bare(self._git_dir, "sha256")
-            elif any(word in told for word in _DAMAGED) and self._is_damaged():
-                set_aside(self._git_dir)
-                init_bare(self._git_dir)
-            else:
-                raise
-            act()
-
-    def _format(self) -> str:
-        return Git(self._git_dir).run("rev-parse", "--show-object-format").decode().strip()
-
-    def _is_empty(self) -> bool:
-        """Was nothing ever fetched?"""
-        code, out, _ = Git(self._git_dir).attempt("for-each-ref", "--count=1")
-        return code == 0 and not out
-
-    def _is_damaged(self) -> bool:
-        """Can something that refs lead to not be read? Words of the server's prove nothing: it would have us forget.
-
-        Nor may anything be empty that no ref leads to: git stumbles over it when it comes again.
-        """
-        if any(path.stat().st_size == 0 for path in self._git_dir.glob("objects/??/*")):
-            return True
-        code, _, _ = Git(self._git_dir).attempt("rev-list", "--objects", "--quiet", "--all")
-        return code != 0
-
-    def change_format(self) -> bool:
-        """Make the store anew in the other object format, as a server demands; False, when it holds something."""
-        if not self._is_empty():
-            return False
-        other = "sha1" if self._format() == "sha256" else "sha256"
-        set_aside(self._git_dir)
-        init_bare(self._git_dir, other)
-        return True
-
     def pin(self, commit: str) -> None:
         """Keep a commit in the store, wherever the branch goes."""
         with contextlib.suppress(GitError):  # the store is a cache: what was trusted stands in the journal
             Git(self._git_dir).run("update-ref", f"refs/pinned/{self._branch}", commit)
 
-    def tidy(self) -> None:
-        """Pack what many reports left, once there is much of it; nothing is ever pruned that is not in a pack."""
-        options = {"gc.auto": "500", "gc.pruneExpire": "never", "gc.autoDetach": "false"}
-        with contextlib.suppress(GitError):  # it can wait: the pass is done, and the next one tries again
-            Git(self._git_dir, options).run("gc", "--auto", "--quiet")
+    def note_pushed(self, commit: str) -> None:
+        """The branch is at this commit now, by our own push; what only led there is forgotten."""
+        with contextlib.suppress(GitError):  # as `tidy`
+            Git(self._git_dir).run("update-ref", _ref(self._branch), commit)
+            # It also shortens the list of commits at which a fetch once stopped; each fetch sends that to the server.
+            Git(self._git_dir).run("prune", "--expire=now")
 
     def files(self, commit: str, device: str) -> Tree:
         """The files of a commit that this device needs. Raises TreeRefused."""
@@ -198,13 +149,13 @@ def fetch_tags(git: Git, remote: Remote, prefix: str, under: str, *, prune: bool
         raise unavailable("cannot fetch", err, remote, _AGAIN)
 
 
-def fetch(git: Git, remote: Remote, wanted: Mapping[str, str]) -> None:
-    """Fetch branches, each into a ref, whatever was there.
+def fetch(git: Git, remote: Remote, wanted: Mapping[str, str], *more: str) -> None:
+    """Fetch branches, each into a ref, whatever was there; `more` are options of git-fetch(1).
 
     Raises RemoteUnavailable, UnknownRevision, StateError for a disk that takes nothing, or GitError with FETCH_TOO_BIG
     for more than git may write.
     """
-    err = _fetched(git, remote, [f"+refs/heads/{branch}:{ref}" for branch, ref in wanted.items()])
+    err = _fetched(git, remote, [f"+refs/heads/{branch}:{ref}" for branch, ref in wanted.items()], *more)
     if missing := _MISSING.search(complaint(err)):
         told = f"no branch `{missing[1]}`"
         raise UnknownRevision(told, where=remote.url, advice="push it, or set `branch` to one that is")
@@ -228,7 +179,6 @@ def _fetched(git: Git, remote: Remote, refspecs: Sequence[str], *more: str) -> b
         told = f"FETCH_TOO_BIG: the server sends more than {git.max_file // 1_000_000} MB at once"
         raise GitError(told, where=remote.url, advice="look what is in the repository; nothing of it was kept")
     said = complaint(err)
-    # Of this disk, and not of the server's, which tells by `remote`.
-    if not said.startswith("remote") and any(word in said for word in _NO_DISK):
+    if is_of_disk(said):
         raise StateError(f"cannot be written: {said}", where=str(git.git_dir), advice="make room, or check the disk")
     return err or b"git says nothing"

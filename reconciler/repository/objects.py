@@ -232,6 +232,8 @@ def _gate(listing: bytes) -> Iterator[File]:
         head, _, raw = line.partition(b"\t")
         mode, _, blob, size = head.decode().split()
         path = raw.decode("utf-8", "backslashreplace")
+        if size == "BAD":
+            raise GitError(f"object {blob} cannot be read", where=path, advice="fetch again")
         if mode not in _FILE_MODES:
             code, what = _REFUSED_MODES.get(mode, ("TREE_MODE", f"the mode {mode}"))
             raise TreeRefused(code, what, path)

@@ -8,8 +8,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from reconciler.errors import GitError, RemoteUnavailable, UnknownRevision
+from reconciler.repository.bare import init_bare
 from reconciler.repository.busy import traced
-from reconciler.repository.git import Git, complaint, init_bare
+from reconciler.repository.git import Git, complaint
 from reconciler.repository.remote import Remote
 
 # Somebody waits for the answer.

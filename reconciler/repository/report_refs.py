@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from reconciler.errors import RemoteUnavailable
 from reconciler.model import MAX_REPORT_BYTES
 from reconciler.model.names import is_dns_label
+from reconciler.repository.bare import init_bare
 from reconciler.repository.desk import Desk
 from reconciler.repository.found_reports import (
     MAX_COMMIT_BYTES,
@@ -19,7 +20,7 @@ from reconciler.repository.found_reports import (
     enrollment_path,
     report_path,
 )
-from reconciler.repository.git import Git, init_bare
+from reconciler.repository.git import Git
 from reconciler.repository.objects import small_objects
 from reconciler.repository.status_branch import ENROLL_REFS, REPORT_REFS
 

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from reconciler.errors import PushRejected, RemoteUnavailable, UnknownRevision
+from reconciler.errors import GitError, PushRejected, RemoteUnavailable, StateError, UnknownRevision
+from reconciler.repository.bare import init_bare
 from reconciler.repository.bundle import create_bundle
 from reconciler.repository.busy import traced, unavailable
 from reconciler.repository.commits import Author, Sign, commit_files
 from reconciler.repository.found_reports import report_path
-from reconciler.repository.git import Git, complaint, init_bare, went_elsewhere
+from reconciler.repository.git import Git, complaint, is_of_disk, went_elsewhere
 from reconciler.repository.lone_commit import SHA1, SHA256, clear, format_before, lay_commit
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.remote import Remote, check_branch
@@ -32,11 +33,24 @@ class StatusBranch:
 
     def __init__(self, git_dir: Path, remote: Remote, branch: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._git_dir, self._remote, self._branch, self._sleep = git_dir, remote, check_branch(branch), sleep
-        # Which makes a damaged store anew, finds the server's object format, and packs what piles up.
-        self._mirror = Mirror(git_dir, remote, branch)
+        # Which makes a damaged store anew, finds the server's object format, and packs what piles up. What others have
+        # reported in years is of no use here.
+        self._mirror = Mirror(git_dir, remote, branch, newest_only=True)
 
     def append(self, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
-        """Commit this report on top of the branch and push it; the commit's id. Raises RemoteUnavailable."""
+        """Commit this report on top of the branch and push it; its id. Raises RemoteUnavailable, StateError."""
+        try:
+            return self._append(device, content, message, author, sign)
+        except GitError as error:
+            if is_of_disk(error.what):
+                raise StateError(error.what, where=str(self._git_dir), advice="make room, or check the disk") from error
+            raise
+
+    def clear(self) -> None:
+        """Leave nothing on the disk."""
+        clear(self._git_dir)
+
+    def _append(self, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
         for attempt in range(ATTEMPTS):
             files, tip = {report_path(device): content}, self._tip()
             commit = commit_files(Git(self._git_dir), tip, files, message, author, sign)
@@ -50,6 +64,7 @@ class StatusBranch:
                 if not self._mirror.change_format():
                     raise
                 continue
+            self._mirror.note_pushed(commit)
             self._mirror.tidy()
             return commit
         raise RemoteUnavailable(
@@ -111,6 +126,10 @@ class ReportRef:
     def append(self, device: str, content: bytes, message: str, author: Author, sign: Sign) -> str:
         """Put this report in place of the one before; the commit's id. Raises RemoteUnavailable, StateError."""
         return self._own.put(f"{REPORT_REFS}/{device}", {report_path(device): content}, message, author, sign)
+
+    def clear(self) -> None:
+        """Leave nothing on the disk."""
+        self._own.clear()
 
     def carry(self, bundle: Path, device: str, content: bytes, message: str, author: Author, sign: Sign) -> None:
         """Write this report into a bundle, as if onto the branch. Raises GitError."""

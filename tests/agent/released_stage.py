@@ -13,7 +13,8 @@ from reconciler.agent.orders.release_source import ReleaseSource
 from reconciler.agent.state.journal import Journal
 from reconciler.agent.state.release_memory import release_trust
 from reconciler.repository import Mirror, Remote
-from reconciler.repository.git import Git, init_bare
+from reconciler.repository.bare import init_bare
+from reconciler.repository.git import Git
 from signing.documents import Entry, Listing, moment_text
 
 _SECONDS = int(NOW.timestamp())

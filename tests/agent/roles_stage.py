@@ -10,8 +10,9 @@ from reconciler.agent.settings.trust_settings import REPOSITORY, TrustSettings
 from reconciler.agent.state.journal import Journal
 from reconciler.documents import Contents
 from reconciler.repository import Mirror, Remote, Store
+from reconciler.repository.bare import init_bare
 from reconciler.repository.commits import Author, write_files
-from reconciler.repository.git import Git, init_bare
+from reconciler.repository.git import Git
 from signing import Signer, sign_commit
 from signing.documents import APPROVAL_NAMESPACE, Approval
 

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ spec:
   remote: {{url: "{url}"}}
   trust: {{allowedSigners: allowed_signers}}
   identity: identity
-  status: {{transport: ref}}
+  status: {{transport: {transport}}}
   state: state
   secrets: {{folder: memory/secrets}}
 """
@@ -94,17 +94,62 @@ def test_a_state_that_may_only_be_read_is_locked_all_the_same(tmp_path: Path, mo
         pass
 
 
-def test_a_report_that_the_state_does_not_take_leaves_by_memory(git: GitServer, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Way:
+    """A device whose reports go by this transport, and its server."""
+
+    folder: Path
+    bare: Path
+    ref: str
+
+    def report(self, report: Report = REPORT) -> None:
+        config = load_config(self.folder / "config.yaml")
+        make_delivery(config, Identity(config.identity)).deliver(report, 1_780_000_000.0)
+
+    def told(self) -> str:
+        """The phase that the server has."""
+        shown = ["git", "--git-dir", str(self.bare), "show", f"{self.ref}:devices/press-1/status.json"]
+        return str(json.loads(subprocess.run(shown, capture_output=True, check=True).stdout)["phase"])
+
+
+@pytest.fixture(params=["ref", "branch"])
+def way(request: pytest.FixtureRequest, git: GitServer, tmp_path: Path) -> Way:
     url = git.create("fleet")
     ServerSide(git.path("fleet")).commit({"x": b"x"})
-    (tmp_path / "config.yaml").write_text(SETTINGS.format(url=url))
+    (tmp_path / "config.yaml").write_text(SETTINGS.format(url=url, transport=request.param))
     write_new_key(tmp_path / "identity", "press-1@devices.invalid")
-    (tmp_path / "state").write_text("in the way")
-    config = load_config(tmp_path / "config.yaml")
-    make_delivery(config, Identity(config.identity)).deliver(REPORT, 1_780_000_000.0)
-    shown = ["git", "--git-dir", str(git.path("fleet")), "show", "refs/reports/press-1:devices/press-1/status.json"]
-    assert json.loads(subprocess.run(shown, capture_output=True, check=True).stdout)["phase"] == "Healthy"
-    assert (tmp_path / "state").read_text() == "in the way"
+    (tmp_path / "memory").mkdir()
+    return Way(tmp_path, git.path("fleet"), "refs/reports/press-1" if request.param == "ref" else "status")
+
+
+def test_a_report_that_the_state_does_not_take_leaves_by_memory(way: Way) -> None:
+    (way.folder / "state").write_text("in the way")
+    for phase in ("Healthy", "Failed"):
+        way.report(replace(REPORT, phase=phase))
+        assert way.told() == phase
+    assert (way.folder / "state").read_text() == "in the way"
+    assert list((way.folder / "memory").iterdir()) == [], "memory is not for keeping it"
+
+
+@pytest.mark.parametrize("told_before", [True, False])
+def test_nor_one_that_finds_no_room(way: Way, small_disk: Path, *, told_before: bool) -> None:
+    (way.folder / "state").symlink_to(small_disk)
+    if told_before:
+        way.report()
+    ServerSide(way.bare).commit({"devices/other/status.json": os.urandom(60_000)}, branch="status")
+    fill(small_disk)
+    way.report(replace(REPORT, phase="Failed"))
+    assert way.told() == "Failed"
+    (small_disk / "filler").unlink()
+    way.report()
+    assert way.told() == "Healthy"
+    assert list((way.folder / "memory").iterdir()) == []
+
+
+def fill(disk: Path) -> None:
+    with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space left"):
+        while True:
+            filler.write(b"\0" * 4096)
 
 
 @pytest.fixture
@@ -122,9 +167,7 @@ def test_a_full_disk_is_not_taken_for_a_server_that_is_away(git: GitServer, smal
     server.commit({"x": b"x"})
     mirror = Mirror(small_disk / "repository.git", Remote.parse(url), "main")
     mirror.fetch()
-    with (small_disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space left"):
-        while True:
-            filler.write(b"\0" * 4096)
+    fill(small_disk)
     server.commit({"y": b"y" * 5000})
     with pytest.raises(StateError, match=r"repository\.git: cannot be written: .*No space left on device; make room"):
         mirror.fetch()

@@ -1,9 +1,16 @@
 """Settings that change under an agent at work: those by which none could start change nothing."""
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from reconciler.agent.host.ending import Ending
+from reconciler.agent.host.systemd import Systemd
+from reconciler.agent.service.loop import Bell
+from reconciler.agent.service.outbox import Outbox
 from reconciler.agent.service.run import Service
 from reconciler.agent.settings.config import load_config
 from reconciler.agent.settings.settings_file import SettingsFile
@@ -59,3 +66,54 @@ def test_metrics_are_told_at_a_port_of_loopback_alone(listen: str, tmp_path: Pat
     path.write_text(SETTINGS.replace("127.0.0.1:9436", listen))
     with pytest.raises(ConfigError, match="is no port on loopback"):
         load_config(path)
+
+
+class Hung:
+    """An agent with a report on its way, at a server that says nothing; the loop of Git has found out what follows."""
+
+    def __init__(self) -> None:
+        self.bell, self.answers, self.stops = Bell(), threading.Event(), threading.Event()
+        service = Service.__new__(Service)
+        service._outbox, service._bell = cast(Outbox, self), cast(Bell, self)
+        service._sending = threading.Thread(target=self.answers.wait, args=(30,), daemon=True)
+        service._asking = threading.Thread(target=service._leave, daemon=True)
+        service.has_newer_settings, service.successor, service._systemd = False, None, Systemd({})
+        self.service = service
+
+    def stop(self) -> None:
+        """The Engine is looked after no more."""
+        self.stops.set()
+
+    def leave(self) -> None:
+        self.service._sending.start()
+        self.service._asking.start()
+
+
+@pytest.fixture
+def hung() -> Hung:
+    return Hung()
+
+
+def test_another_version_comes_when_no_report_is_on_its_way_and_until_then_the_engine_is_looked_after(
+    hung: Hung,
+) -> None:
+    hung.service.successor = "0.2.0-a"
+    hung.leave()
+    assert not hung.stops.wait(0.2)
+    assert hung.bell.stopped, "no report is begun any more"
+    hung.answers.set()
+    assert hung.stops.wait(10)
+
+
+def test_newer_settings_do_not_wait_for_long_for_a_server_of_reports(
+    hung: Hung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be what names another one."""
+    monkeypatch.setattr("reconciler.agent.service.run.LAST_WORDS_SECONDS", 0.1)
+    hung.service.has_newer_settings = True
+    hung.leave()
+    assert hung.stops.wait(10)
+    hung.service._wait_for_last_words(cast(Ending, SimpleNamespace(is_asked=False)))
+    assert not hung.service._asking.is_alive()
+    assert hung.service._sending.is_alive(), "it ends with the process"
+    hung.answers.set()

@@ -51,15 +51,42 @@ def test_what_says_the_same_at_another_time_is_not_sent_again(link: Link, publis
     assert (publisher.previous.report, publisher.previous.is_sent) == (REPORT, True)
 
 
-@pytest.mark.parametrize("news", [{"phase": "Failed"}, {"steps": ("start a/b", "stop a/b")}])
-def test_news_that_came_meanwhile_are_sent_next(link: Link, publisher: Publisher, news: dict[str, object]) -> None:
-    newer = replace(LATER, **news)  # type: ignore[arg-type]
+MANY = tuple(f"start a/{number}" for number in range(100))
+
+
+@pytest.mark.parametrize(
+    ("phase", "steps", "behind"),
+    [
+        ("Failed", ("start a/b",), ()),
+        ("Healthy", ("start a/b", "stop a/b"), ("stop a/b",)),
+        ("Healthy", ("start a/b", "start a/b"), ("start a/b",)),
+        ("Healthy", ("stop a/b",), ("stop a/b",)),
+        ("Healthy", MANY, MANY),
+    ],
+)
+def test_news_that_came_meanwhile_are_sent_next_and_no_step_twice(
+    phase: str, steps: tuple[str, ...], behind: tuple[str, ...], link: Link, publisher: Publisher
+) -> None:
+    newer = replace(LATER, phase=phase, steps=steps)
     link.meanwhile = lambda: publisher.record(newer, 60.0)
     publisher.send(1.0)
     link.meanwhile = lambda: None
     publisher.send(2.0)
     publisher.send(3.0)
-    assert link.sent == [REPORT, newer]
+    assert link.sent == [REPORT, replace(newer, steps=behind)]
+
+
+def test_of_more_steps_than_a_report_holds_none_is_told_twice(link: Link, publisher: Publisher) -> None:
+    """The oldest were cut off while the report that tells them was on its way."""
+    publisher.record(replace(LATER, steps=MANY), 1.0)
+    newer = replace(LATER, steps=(*MANY, "stop a/b")[-100:])
+    link.meanwhile = lambda: publisher.record(newer, 60.0)
+    publisher.send(1.0)
+    link.meanwhile = lambda: None
+    assert not publisher.is_heard
+    publisher.send(2.0)
+    assert link.sent[1].steps == ("stop a/b",)
+    assert publisher.is_heard
 
 
 def test_what_waits_is_written_again_for_news_or_once_a_heartbeat(publisher: Publisher, tmp_path: Path) -> None:

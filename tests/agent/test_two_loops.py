@@ -28,6 +28,7 @@ class Desk:
 
     def __init__(self, *, shares_server: bool) -> None:
         self.now, self.sends, self.proofs, self.is_whole = 1000.0, 0, 0, True
+        self.is_heard = False
         self.error: ReconcilerError | None = None
         self.known = Known(
             Obtained("main@sha1:" + "a" * 40, TRUSTED, ()), Rendered(DesiredState("press-1")), Admission(), "0.2.0-a"
@@ -48,6 +49,7 @@ class Desk:
 
     def send(self) -> ReconcilerError | None:
         self.sends += 1
+        self.is_heard = self.error is None
         return self.error
 
     def prove(self) -> None:
@@ -123,6 +125,7 @@ def test_a_report_that_is_on_its_way_keeps_git_from_nothing(desk: Desk) -> None:
     desk.loops.ask_git()
     desk.loops.reconcile()
     assert desk.loops.passed.is_set() and sending.is_alive()
+    assert desk.loops.update is None, "no other version is tried before it is heard"
     goes_on.set()
     sending.join(10)
     assert not sending.is_alive()

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.repository import BundleRefused, Mirror, Remote, TreeRefused
+from reconciler.repository.bare import init_bare
 from reconciler.repository.bundle import create_bundle, read_header
 from reconciler.repository.commits import Author, commit_files
-from reconciler.repository.git import Git, init_bare
+from reconciler.repository.git import Git
 
 AUTHOR = Author("Ann", "ann@acme.example", 1_780_000_000)
 MAIN = "refs/heads/main"

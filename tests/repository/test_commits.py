@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.repository.bare import init_bare
 from reconciler.repository.commits import Author, commit_files
-from reconciler.repository.git import Git, init_bare
+from reconciler.repository.git import Git
 
 AUTHOR = Author("Ann", "ann@acme.example", 1_700_000_000)
 EMPTY = {

@@ -12,8 +12,9 @@ from lab.git_server import GitServer
 from reconciler.errors import StateError
 from reconciler.repository import Author, Remote, ReportRef
 from reconciler.repository import git as door
+from reconciler.repository.bare import init_bare
 from reconciler.repository.commits import commit_files
-from reconciler.repository.git import Git, init_bare
+from reconciler.repository.git import Git
 from reconciler.repository.lone_commit import lay_commit
 from signing import Signer
 

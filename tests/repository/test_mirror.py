@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from server_side import FILES, ServerSide
 from lab.git_server import GitServer
 from reconciler.errors import ConfigError, GitError, RemoteUnavailable, UnknownRevision
 from reconciler.repository import Mirror, Remote
+from reconciler.repository.git import Git
 
 MORE = {**FILES, "devices/d2.yaml": b"kind: Device\n"}
 
@@ -119,7 +121,39 @@ def no_objects(store: Path) -> None:
     (store / "objects").rename(store / "gone")
 
 
+def loose(store: Path, name: str) -> Path:
+    """The file of an object of its own, which may be written; git keeps what it fetched in packs, or so."""
+    object_id = Git(store).run("rev-parse", name).decode().strip()
+    for pack in (store / "objects/pack").glob("*.pack"):
+        content = pack.read_bytes()
+        for part in pack.parent.glob(f"{pack.stem}.*"):
+            part.unlink()
+        Git(store).run("unpack-objects", "-q", stdin=content)
+    path = store / "objects" / object_id[:2] / object_id[2:]
+    path.chmod(0o644)
+    return path
+
+
+def flip(kind: str) -> Callable[[Path], None]:
+    """A bad block in an object of this kind, of the commit that was seen."""
+
+    def act(store: Path) -> None:
+        path = loose(store, {"commit": "refs/reconciler/main", "tree": "refs/reconciler/main:devices"}[kind])
+        path.write_bytes(path.read_bytes()[:10] + b"\xff" * 20)
+
+    return act
+
+
+def torn(name: str, text: str) -> Callable[[Path], None]:
+    return lambda store: (store / name).write_text(text) and None
+
+
 DAMAGES = {
+    "a commit is torn": flip("commit"),
+    "a folder is torn": flip("tree"),
+    "the config is torn": torn("config", "[core\n\trepositoryf"),
+    "the config is of another git": torn("config", "[core]\n\trepositoryformatversion = 7\n"),
+    "the packed refs are torn": torn("packed-refs", "what is this\n"),
     "every object is empty": empty_every_object,
     "HEAD is empty": empty("HEAD"),
     "the config is empty": empty("config"),
@@ -128,7 +162,8 @@ DAMAGES = {
 }
 
 
-CASES = [(case, news) for case in DAMAGES for news in (True, False)]
+# Where nothing is new, git does not look at folders.
+CASES = [(case, news) for case in DAMAGES for news in (True, False) if news or case != "a folder is torn"]
 
 
 @pytest.mark.parametrize(("case", "news"), CASES)
@@ -139,6 +174,46 @@ def test_a_damaged_store_is_healed_when(case: str, news: bool, mirror: Mirror, s
     assert mirror.fetch().commit == wanted
     assert mirror.files(wanted, "d1") == FILES
     assert len(mirror.chain(wanted, None)) == (2 if news else 1)
+
+
+def test_a_store_is_looked_at_once_for_a_server_that_is_away(
+    mirror: Mirror, git: GitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.fetch()
+    looks: list[str] = []
+    monkeypatch.setattr(Git, "code", lambda _, *arguments: looks.append(arguments[0]) or 0)
+    git.stop()
+    for _ in range(3):
+        with pytest.raises(RemoteUnavailable):
+            mirror.fetch()
+    git.start()
+    assert looks == ["rev-list"]
+
+
+def test_a_power_cut_while_a_store_is_made_is_no_harm(mirror: Mirror, server: ServerSide, store: Path) -> None:
+    store.mkdir(parents=True)
+    (store / "HEAD.lock").write_text("ref: refs/he")
+    assert mirror.fetch().branch == "main"
+
+
+@pytest.mark.parametrize("left", ["nothing", "another", "bad block"])
+@pytest.mark.parametrize("what", ["devices/d1.yaml", "devices"])
+def test_what_a_disk_lost_is_found_out_when_it_is_read(
+    what: str, left: str, mirror: Mirror, server: ServerSide, store: Path
+) -> None:
+    seen = mirror.fetch().commit
+    assert not mirror.heal(), "it is whole"
+    path = loose(store, f"{seen}:{what}")
+    if left == "nothing":
+        path.unlink()
+    else:
+        path.write_bytes(zlib.compress(b"commit 3\0abcd") if left == "another" else path.read_bytes()[:-4] + b"\0" * 4)
+    with pytest.raises(GitError):
+        mirror.files(seen, "d1")
+    assert mirror.fetch().commit == seen
+    assert mirror.heal()
+    assert mirror.fetch().commit == seen
+    assert mirror.files(seen, "d1") == FILES
 
 
 LOCKS = [

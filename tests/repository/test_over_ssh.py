@@ -10,7 +10,7 @@ from server_side import FILES, ServerSide, signing_with
 from lab.ssh_server import SshServer
 from reconciler.errors import RemoteUnavailable
 from reconciler.repository import Answered, Author, Mirror, Remote, StatusBranch, newest
-from reconciler.repository.git import init_bare
+from reconciler.repository.bare import init_bare
 from signing import Signer, load_signer, write_new_key
 
 pytestmark = pytest.mark.skipif(

@@ -13,7 +13,8 @@ from server_side import ServerSide, signing_with
 from lab.git_server import GitServer
 from reconciler.errors import RemoteUnavailable
 from reconciler.repository import Author, Remote, ReportRef, StatusBranch, read_reports, report_path
-from reconciler.repository.git import init_bare
+from reconciler.repository.bare import init_bare
+from reconciler.repository.git import Git
 from reconciler.repository.status_branch import ATTEMPTS
 from signing import AllowedSigners, Signer, verify_commit
 
@@ -159,6 +160,19 @@ def test_a_server_of_the_other_object_format_is_reported_to(name: str, git: GitS
         assert len(commit) == 64
 
 
+def test_a_server_that_changes_its_object_format_is_reported_to(
+    writers: tuple[Writer, Writer], server: ServerSide
+) -> None:
+    for number, object_format in enumerate(("sha1", "sha256", "sha1")):
+        shutil.rmtree(server.path)
+        init_bare(server.path, object_format)
+        server.git("config", "http.receivepack", "true")
+        writers[0].append(b"%d" % number)
+        assert on_branch(server) == {"d1": b"%d" % number}
+        # Also one that has a branch already.
+        assert writers[0].append(b"again") == server.git("rev-parse", "status")
+
+
 def test_a_store_that_a_power_cut_damaged_is_made_anew(
     writers: tuple[Writer, Writer], server: ServerSide, tmp_path: Path
 ) -> None:
@@ -168,6 +182,45 @@ def test_a_store_that_a_power_cut_damaged_is_made_anew(
         loose.write_bytes(b"")
     writers[0].append(b"two")
     assert on_branch(server) == {"d1": b"two"}
+
+
+def test_what_was_reported_before_is_not_fetched(
+    writers: tuple[Writer, Writer], server: ServerSide, tmp_path: Path
+) -> None:
+    before = ""
+    for number in range(20):
+        before = server.commit({report_path("d2"): b"%d" % number * 1000}, branch="status", parent=before)
+    writers[0].append(b"one")
+    assert Git(tmp_path / "d1.git").run("rev-list", "--count", "--all").strip() == b"2", "the newest, and its own"
+    assert server.git("rev-list", "--count", "status") == "21", "and the branch goes on from what was there"
+
+
+def test_a_store_stays_small_however_often_it_reports(
+    writers: tuple[Writer, Writer], server: ServerSide, tmp_path: Path
+) -> None:
+    store, loose = tmp_path / "d1.git", []
+    for number in range(4):
+        for writer in writers:
+            writer.append(b"%d" % number)
+        loose.append(len(list((store / "objects").glob("??/*"))))
+    # What came in packs goes when git packs anew, at fifty of them.
+    assert loose[3] == loose[1], loose
+    # git notes there each commit at which a fetch once stopped.
+    assert len((store / "shallow").read_text().split()) == 1
+    assert server.git("rev-list", "--count", "status") == "8"
+
+
+@pytest.mark.parametrize("left", [b"", b"0" * 40 + b"\n", b"a torn li", b"deadbeef" * 5 + b"\n"])
+def test_a_note_of_where_history_begins_that_a_power_cut_tore_is_no_harm(
+    left: bytes, writers: tuple[Writer, Writer], server: ServerSide, tmp_path: Path
+) -> None:
+    for number in range(3):
+        server.commit({report_path("d2"): b"%d" % number}, branch="status")
+    writers[0].append(b"one")
+    (tmp_path / "d1.git/shallow").write_bytes(left)
+    server.commit({report_path("d2"): b"new"}, branch="status")
+    writers[0].append(b"two")
+    assert on_branch(server) == {"d1": b"two", "d2": b"new"}
 
 
 def test_a_ref_of_its_own_leaves_nothing_behind(server: ServerSide, url: str, tmp_path: Path) -> None:

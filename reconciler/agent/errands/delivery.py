@@ -18,10 +18,13 @@ from signing import Signs, sign_commit
 _MOST_WORDS = 16 * 1024
 
 
+Way = StatusBranch | ReportRef
+
+
 class DirectDelivery:
     """Made, signed and pushed in this process."""
 
-    def __init__(self, way: StatusBranch | ReportRef, signer: Signs, by_memory: ReportRef | None = None) -> None:
+    def __init__(self, way: Way, signer: Signs, by_memory: Way | None = None) -> None:
         self._way, self._signer, self._by_memory = way, signer, by_memory
 
     def deliver(self, report: Report, now: float) -> None:
@@ -32,7 +35,10 @@ class DirectDelivery:
             if self._by_memory is None:
                 raise
             # That the disk takes nothing is what the report has to say.
-            self._by_memory.append(*told)
+            try:
+                self._by_memory.append(*told)
+            finally:
+                self._by_memory.clear()
 
     def write_bundle(self, path: Path, report: Report, now: float) -> None:
         """Write it into a bundle that somebody carries to a server. Raises GitError."""
@@ -45,14 +51,14 @@ class DirectDelivery:
 def make_delivery(config: Config, identity: Identity) -> DirectDelivery:
     """How reports leave the device, signed in this process."""
     status = config.status
-    if status.transport == "ref":
-        way, in_memory = (
-            ReportRef(folder / "report.git", status.remote, status.branch)
-            for folder in (config.state, config.secrets.folder.parent)
-        )
-        return DirectDelivery(way, identity, in_memory)
-    # Not the store of the orders: the agent fetches into that one at the same time, and makes it anew if it is damaged.
-    return DirectDelivery(StatusBranch(config.state / "reports.git", status.remote, status.branch), identity)
+
+    def way(folder: Path) -> Way:
+        if status.transport == "ref":
+            return ReportRef(folder / "report.git", status.remote, status.branch)
+        # Not the store of the orders: the agent fetches into that at the same time, and makes it anew if it is damaged.
+        return StatusBranch(folder / "reports.git", status.remote, status.branch)
+
+    return DirectDelivery(way(config.state), identity, way(config.secrets.folder.parent))
 
 
 def encode(report: Report) -> bytes:

@@ -18,7 +18,7 @@ from reconciler.agent.state.remembered import Trusted
 from reconciler.agent.versions.code import code_home
 from reconciler.agent.versions.unpacked import Versions
 from reconciler.agent.versions.updating import told
-from reconciler.errors import ManifestError, Problem, ReconcilerError, StateError, UpdateRefused
+from reconciler.errors import GitError, ManifestError, Problem, ReconcilerError, StateError, UpdateRefused
 from reconciler.manifests import FleetFiles
 from reconciler.model import Fact
 from reconciler.model.tree import wheel_path
@@ -47,6 +47,9 @@ class DirectOrders:
     def obtain(self, bundle: Path | None = None, *, is_fetched: bool = False) -> Known:
         """As all Orders; or out of this bundle, as if it were the server."""
         known = self._known(self._source.obtain(self._clock(), bundle, is_fetched=is_fetched))
+        if _is_unreadable(known) and self._mirror.heal():
+            log.warning("store    it was damaged, and is fetched anew")
+            known = self._known(self._source.obtain(self._clock(), bundle))
         self._mirror.tidy()
         return known
 
@@ -131,3 +134,8 @@ class DirectOrders:
             return Rendered(None, (Problem(error.where, error.what, error.advice),), error)
         broken = ManifestError(rendering.problems) if rendering.problems else None
         return Rendered(rendering.desired, rendering.problems, broken)
+
+
+def _is_unreadable(known: Known) -> bool:
+    """Did git fail at what was fetched? A server that is away has an error of its own, and so has a bad tree."""
+    return any(type(error) is GitError for error in (*known.obtained.errors, known.rendered.error))

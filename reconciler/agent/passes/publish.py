@@ -1,6 +1,8 @@
 """Gets reports to the Git server: on change and as a heartbeat; while it is away, the newest waits."""
 
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from reconciler.agent.state.journal import Journal
@@ -58,13 +60,20 @@ class Publisher:
         except ReconcilerError as error:
             return error
         with self._lock:
-            newest = self._newest()
-            # What was recorded meanwhile is yet to be sent, if there is news in it.
-            is_sent = newest is not None and newest.report.says_what(report)
-            sent = Reported(newest.report if newest else report, is_sent, sent_at=now)
+            held = self._newest()
+            newest = held.report if held is not None else report
+            # What was recorded meanwhile is yet to be sent, if there is news in it, and without what was just told.
+            if not (is_sent := newest.says_what(report)):
+                newest = replace(newest, steps=_behind(report.steps, newest.steps))
+            sent = Reported(newest, is_sent, sent_at=now)
             if self._write(sent) is not None:
                 self._held = sent
         return None
+
+    @property
+    def is_heard(self) -> bool:
+        """Was the newest report sent?"""
+        return (newest := self.previous) is not None and newest.is_sent
 
     def _newest(self) -> Reported | None:
         return self._held or self._journal.reported
@@ -92,3 +101,10 @@ class Publisher:
             return error
         self._held = None
         return None
+
+
+def _behind(told: Sequence[str], steps: Sequence[str]) -> tuple[str, ...]:
+    """The steps behind those that were told: the newest of these are where the others begin, the oldest may be gone."""
+    most = min(len(told), len(steps))
+    same = next((count for count in range(most, 0, -1) if steps[:count] == told[-count:]), 0)
+    return tuple(steps[same:])

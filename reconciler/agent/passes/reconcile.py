@@ -75,6 +75,11 @@ class Reconciler:
         """Bring the device to what is known, and record how it went. A full pass also clears up."""
         return self._pass(known, self._clock(), collects=is_full)
 
+    @property
+    def is_heard(self) -> bool:
+        """Was the newest report sent?"""
+        return self._publisher.is_heard
+
     def send(self) -> ReconcilerError | None:
         """Push the report that was recorded, if any; the error when it has to wait."""
         return self._publisher.send(self._clock().timestamp())

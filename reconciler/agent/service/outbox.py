@@ -30,7 +30,7 @@ class Outbox:
         self._send, self._metrics, self._prove, self._clock = send, metrics, prove, clock
         self._shares_server, self.bell = shares_server, Bell()
         # The newest report could not be sent.
-        self.is_unheard = False
+        self._is_refused = False
         # A pass has done all that Git said.
         self._is_proof = False
         # The server wants to be left alone for so long, as reports were told, or as Git was.
@@ -49,7 +49,7 @@ class Outbox:
 
     def send(self) -> Sequence[str]:
         """A report may be new; one that was refused waits for `retry`."""
-        if not self.is_unheard:
+        if not self._is_refused:
             self.retry()
         return ()
 
@@ -61,7 +61,7 @@ class Outbox:
         is_proof = self._is_proof
         error = self._send()
         self._metrics.note_send(failed=error is not None)
-        self.is_unheard = error is not None
+        self._is_refused = error is not None
         if error is not None:
             log.error("%s", error)
             rest = error.retry_seconds if isinstance(error, RemoteUnavailable) else 0.0

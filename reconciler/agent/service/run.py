@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 from reconciler.agent.docker_engine.parts import docker_engine
 from reconciler.agent.engine.aside import Aside
@@ -45,6 +46,8 @@ from reconciler.agent.versions.unpacked import Versions
 from reconciler.agent.versions.updating import failed, is_due
 
 log = logging.getLogger("reconciler")
+
+Sent = TypeVar("Sent")
 
 LAST_WORDS_SECONDS, _LOOK_SECONDS = 10.0, 1.0
 MOST_FAILED_ERRANDS = 3
@@ -93,13 +96,11 @@ class Service:
         self._outbox = Outbox(reconciler.send, self._metrics, prove, shares_server=shares_server)
         bells = self._bell, self._git_bell
         self._loops = TwoLoops(reconciler, orders, pulls, self._outbox, *bells, self._systemd, self._metrics)
-        asking = Loop(Passes(self._ask_git, tuple), config.interval, config.device, self._git_bell)
+        asking = Loop(Passes(self._ask_git, self._after_a_report), config.interval, config.device, self._git_bell)
         sending = Passes(self._retry, self._send)
         outbox = Loop(sending, config.interval * WITHOUT_GIT, config.device, self._outbox.bell)
-        self._beside = tuple(
-            threading.Thread(target=loop.run, name=name, daemon=True)
-            for name, loop in (("git", asking), ("reports", outbox))
-        )
+        self._asking = threading.Thread(target=asking.run, name="git", daemon=True)
+        self._sending = threading.Thread(target=outbox.run, name="reports", daemon=True)
         self._versions, self._journal = Versions(config.state), journal
         # Why it ended, if by itself: newer settings, or another version of the reconciler, by its name.
         self.has_newer_settings = False
@@ -110,8 +111,8 @@ class Service:
         config = self._config
         with self._doors():
             log.info("start    %s obeys %s every %g s", config.device, config.remote.url, config.interval)
-            for thread in self._beside:
-                thread.start()
+            self._asking.start()
+            self._sending.start()
             self._systemd.ready()
             ending.then(self._bell.stop)
             passes = Passes(self._reconcile, self._loops.heal)
@@ -127,11 +128,11 @@ class Service:
         follows must not meet what was begun here.
         """
         end = time.monotonic() + LAST_WORDS_SECONDS
-        while (left := [thread for thread in self._beside if thread.is_alive()]) and (
-            time.monotonic() < end or (self._goes and not ending.is_asked)
-        ):
+        # Where another one follows, the loop of Git has waited for that of reports.
+        last = self._asking if self._goes else self._sending
+        while last.is_alive() and (time.monotonic() < end or (self._goes and not ending.is_asked)):
             self._systemd.beat()
-            left[0].join(_LOOK_SECONDS)
+            last.join(_LOOK_SECONDS)
 
     def beat(self) -> None:
         """Tell systemd that it is alive."""
@@ -173,7 +174,7 @@ class Service:
             return 0.0
         if self._settings.has_newer(self._check):
             self.has_newer_settings = True
-            self._bell.stop()
+            self._leave()
             return 0.0
         rest = self._loops.ask_git()
         self._follow()
@@ -190,19 +191,38 @@ class Service:
         Errands(content, self._settings.path).check()
 
     def _retry(self) -> float:
-        return 0.0 if self._goes else self._outbox.retry()
+        return 0.0 if self._goes else self._sent(self._outbox.retry())
 
     def _send(self) -> Sequence[str]:
-        return () if self._goes else self._outbox.send()
+        return () if self._goes else self._sent(self._outbox.send())
+
+    def _sent(self, result: Sent) -> Sent:
+        """Another version that waited for a report to be heard need not wait for Git to be asked."""
+        if self._loops.update is not None:
+            self._git_bell.ring_for_change()
+        return result
+
+    def _after_a_report(self) -> Sequence[str]:
+        self._follow()
+        return ()
 
     @property
     def _goes(self) -> bool:
         """Is another one to follow? Then nothing more is begun here: it would use the same state."""
         return self.has_newer_settings or self.successor is not None
 
+    def _leave(self) -> None:
+        """Of the loop of Git: another one follows, and must not meet a report on its way, which ends with this process.
+
+        The Engine is looked after until then.
+        """
+        self._outbox.bell.stop()
+        self._sending.join(LAST_WORDS_SECONDS if self.has_newer_settings else None)
+        self._bell.stop()
+
     def _follow(self) -> None:
         """Another version may show now that it does its work."""
-        if is_on_trial():
+        if is_on_trial() or self._goes:
             return
         now, update = time.time(), self._loops.update
         if not self._config.updates.allowed or update is None or self._journal.paused(now) is not None:
@@ -211,7 +231,7 @@ class Service:
         # Where the disk would not take how a trial ends, it would begin anew for ever.
         if is_due(update, self._versions.name_of(code_home()), updates, now) and note(self._journal, updates):
             self.successor = update
-            self._bell.stop()
+            self._leave()
 
     def _give_up(self) -> None:
         """A version that came by Git and cannot follow it any more: the installed one can."""
@@ -220,9 +240,9 @@ class Service:
             why = "its errands come to nothing; its log says why"
             self._journal.write_updates(failed(self._journal.updates, running, why, time.time()))
             self.successor = ""
-            self._bell.stop()
+            self._leave()
 
     def _alive(self) -> None:
-        """The loop that waits is alive; so must be the other ones."""
-        if all(thread.is_alive() for thread in self._beside):
+        """The loop that waits is alive; so must be the other ones, unless they make room for another agent."""
+        if self._goes or (self._asking.is_alive() and self._sending.is_alive()):
             self._systemd.beat()

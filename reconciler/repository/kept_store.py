@@ -1,0 +1,86 @@
+"""A store on the device that outlives power cuts, bad disks and servers of another object format."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from reconciler.errors import GitError
+from reconciler.repository.bare import init_bare, set_aside
+from reconciler.repository.git import Git
+from reconciler.repository.store import Store
+
+_OTHER_FORMAT = "mismatched algorithms"
+
+
+class KeptStore(Store):
+    """A cache of what a server has: where it cannot be read any more, it is made anew.
+
+    `may_forget`: nothing in it is needed while no server answers.
+    """
+
+    def __init__(self, git_dir: Path, *, may_forget: bool = False) -> None:
+        super().__init__(git_dir)
+        self._may_forget = may_forget
+        # What git complained of when the store was looked at last, and was whole.
+        self._whole_in_spite_of = ""
+
+    def heal(self) -> bool:
+        """Set it aside if anything in it cannot be read; was it?"""
+        # git-fsck(1): 1 alone is about what somebody once wrote, such as a date that is none.
+        if Git(self._git_dir).code("fsck", "--no-dangling", "--no-progress") in (0, 1):
+            return False
+        self._make_anew()
+        return True
+
+    def change_format(self) -> bool:
+        """Make the store anew in the other object format, as a server demands; False, when it holds what is needed."""
+        if not self._may_forget and not self._is_empty():
+            return False
+        told = Git(self._git_dir).run("rev-parse", "--show-object-format")
+        self._make_anew("sha1" if told.strip() == b"sha256" else "sha256")
+        return True
+
+    def tidy(self) -> None:
+        """Pack what many fetches left, once there is much of it; nothing is ever pruned that is not in a pack."""
+        options = {"gc.auto": "500", "gc.pruneExpire": "never", "gc.autoDetach": "false"}
+        with contextlib.suppress(GitError):  # it can wait: the pass is done, and the next one tries again
+            Git(self._git_dir, options).run("gc", "--auto", "--quiet")
+
+    def _mend(self, act: Callable[[], None]) -> None:
+        """Do it; once more on a store that is made anew, where this one is damaged, or new and of another format.
+
+        What git says proves nothing: a server may send the same words, and would have us forget. So the store itself is
+        asked, once for whatever git says again and again.
+        """
+        init_bare(self._git_dir)
+        try:
+            act()
+        except GitError as error:
+            told = str(error)
+            if _OTHER_FORMAT in told:
+                if not self.change_format():
+                    raise
+            elif told != self._whole_in_spite_of and self._is_damaged():
+                self._make_anew()
+            else:
+                self._whole_in_spite_of = told
+                raise
+            act()
+
+    def _make_anew(self, object_format: str = "sha1") -> None:
+        set_aside(self._git_dir)
+        init_bare(self._git_dir, object_format)
+
+    def _is_empty(self) -> bool:
+        """Was nothing ever fetched?"""
+        code, out, _ = Git(self._git_dir).attempt("for-each-ref", "--count=1")
+        return code == 0 and not out
+
+    def _is_damaged(self) -> bool:
+        """Can a commit or folder that refs lead to not be read, or what git knows of the store itself?
+
+        Nor may anything be empty that no ref leads to: git stumbles over it when it comes again.
+        """
+        if any(path.stat().st_size == 0 for path in self._git_dir.glob("objects/??/*")):
+            return True
+        return Git(self._git_dir).code("rev-list", "--objects", "--quiet", "--all") != 0
