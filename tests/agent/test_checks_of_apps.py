@@ -256,8 +256,9 @@ def test_of_a_proxy_nothing_is_told_but_where_it_is(proxy: str, host: str) -> No
 def test_the_disk_of_the_images_is_that_of_the_device(at: CheckStage) -> None:
     """In a container, the device's own folders are elsewhere."""
     at.settings(images={"keepFree": "1000000g"})
+    at.config = replace(at.config, root=at.folder / "host")
     at.says(root=Path("/var/lib/docker"))
-    assert found(at, "engine-room") == ("skipped", f"its disk cannot be looked at: {at.root}/var/lib/docker")
-    at.machine("var/lib/docker/image", "")
+    assert found(at, "engine-room") == ("skipped", f"its disk cannot be looked at: {at.folder}/host/var/lib/docker")
+    (at.folder / "host/var/lib/docker").mkdir(parents=True)
     verdict, told = found(at, "engine-room")
     assert (verdict, "no room on the disk" in told) == ("failed", True)

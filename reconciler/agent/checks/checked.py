@@ -172,7 +172,7 @@ class Checked:
     def engine_root(self) -> Path | None:
         """Where we reach the folder of its images; None for an Engine of another machine."""
         root = self.facts.root
-        return place(str(root), self.root) if root is not None else None
+        return place(str(root), self.config.root) if root is not None else None
 
     @cached_property
     def observed(self) -> ObservedState:
