@@ -17,6 +17,7 @@ from reconciler.repository.found_reports import (
     read_small,
     report_path,
 )
+from reconciler.repository.git import end_all
 from reconciler.repository.mirror import Mirror
 from reconciler.repository.objects import File, ObjectTooBig, TreeRefused
 from reconciler.repository.past_files import Version, newest_merge, read_positions, read_versions
@@ -46,6 +47,7 @@ __all__ = [
     "collected",
     "commit_path",
     "create_bundle",
+    "end_all",
     "enrollment_path",
     "is_ssh",
     "may_write",

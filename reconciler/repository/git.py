@@ -10,7 +10,8 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +20,17 @@ from reconciler.errors import GitError
 # A fetch over a bad link may take long; a git that says nothing for this long is stuck.
 TIMEOUT_SECONDS = 300.0
 _MAX_MESSAGE = 500
+# How git ends when it cannot do something, and what it says when it was given too little for it, by our limits or by
+# the machine. Other codes are of sh(1): there was no git, or it was ended.
+_CANNOT, _NO_MEANS = (1, 128), (b"ut of memory", b"annot allocate memory", b"Resource temporarily unavailable")
 # What git says of a disk that takes nothing.
 _NO_DISK = ("No space left on device", "Read-only file system", "Disk quota exceeded", "Input/output error")
 _MAX_COMPLAINT = 64 * 1024
 _SSH_SAYS = re.compile("Host key verification failed|Permission denied \\(")
 # An advertisement of refs that never ends would fill the memory; 100,000 refs need a tenth (setrlimit(2), DATA).
 MAX_MEMORY = 384 * 1024 * 1024
+
+_at_work: "set[subprocess.Popen[bytes]]" = set()
 
 _OPTIONS = {
     "protocol.allow": "never",
@@ -116,7 +122,7 @@ class Git:
         )
         deadline = threading.Timer(timeout, process.kill)
         deadline.start()
-        with process:
+        with process, _noted(process):
             out = process.stdout.read(most + 1) if process.stdout else b""
             if len(out) > most:
                 process.kill()
@@ -134,9 +140,14 @@ class Git:
         """Exit code, output and error output. Raises GitError when git is missing or does not end in time."""
         return _call(self._command(arguments), self._environment(), stdin, timeout)
 
-    def code(self, *arguments: str) -> int:
-        """Its exit code; what it tells, if ever so much, is not kept. Raises GitError as `attempt` does."""
-        return _call(self._command(arguments), self._environment(), b"", TIMEOUT_SECONDS, subprocess.DEVNULL)[0]
+    def fails(self, *arguments: str) -> bool:
+        """Does git say that it cannot do it? Where it had no time, no memory or was ended, it has said nothing."""
+        command, environment = self._command(arguments), self._environment()
+        try:
+            code, _, err = _call(command, environment, b"", TIMEOUT_SECONDS, subprocess.DEVNULL)
+        except GitError:
+            return False
+        return code in _CANNOT and not any(word in err for word in _NO_MEANS)
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         always = ("--no-pager", "--no-replace-objects", "--literal-pathspecs", f"--git-dir={self.git_dir}")
@@ -190,6 +201,25 @@ def complaint(err: bytes) -> str:
     )
 
 
+def end_all() -> None:
+    """End each git that is at work for this process, which is about to end.
+
+    It has a session of its own, and would go on in a store that is another one's by then.
+    """
+    for process in tuple(_at_work):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _noted(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    _at_work.add(process)
+    try:
+        yield
+    finally:
+        _at_work.discard(process)
+
+
 def _call(
     command: Sequence[str], environment: dict[str, str], stdin: bytes, timeout: float, stdout: int = subprocess.PIPE
 ) -> tuple[int, bytes, bytes]:
@@ -214,7 +244,8 @@ def _call(
         os.close(writing)
         told.start()
     try:
-        out, _ = process.communicate(stdin, timeout)
+        with _noted(process):
+            out, _ = process.communicate(stdin, timeout)
     except subprocess.TimeoutExpired as error:
         # git's helpers share its session, and would hold the pipes.
         os.killpg(process.pid, signal.SIGKILL)

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.errors import GitError
-from reconciler.repository.bare import init_bare, set_aside
+from reconciler.repository.bare import init_bare, is_whole, set_aside
 from reconciler.repository.git import Git
 from reconciler.repository.store import Store
 
 _OTHER_FORMAT = "mismatched algorithms"
+# A server that says something else each time must not have the store looked at for ever.
+_MOST_WORDS = 100
 
 
 class KeptStore(Store):
@@ -21,13 +23,16 @@ class KeptStore(Store):
     def __init__(self, git_dir: Path, *, may_forget: bool = False) -> None:
         super().__init__(git_dir)
         self._may_forget = may_forget
-        # What git complained of when the store was looked at last, and was whole.
-        self._whole_in_spite_of = ""
+        # What git complained of when the store was looked at, and was whole.
+        self._whole_in_spite_of = set[str]()
 
     def heal(self) -> bool:
-        """Set it aside if anything in it cannot be read; was it?"""
-        # git-fsck(1): 1 alone is about what somebody once wrote, such as a date that is none.
-        if Git(self._git_dir).code("fsck", "--no-dangling", "--no-progress") in (0, 1):
+        """Set it aside if anything in it cannot be read; was it?
+
+        Not by git-fsck(1), which in packs makes no difference between that and what somebody once wrote, such as a date
+        that is none.
+        """
+        if not self._is_damaged() and not self._is_torn():
             return False
         self._make_anew()
         return True
@@ -60,12 +65,17 @@ class KeptStore(Store):
             if _OTHER_FORMAT in told:
                 if not self.change_format():
                     raise
-            elif told != self._whole_in_spite_of and self._is_damaged():
+            elif self._is_news(told) and self._is_damaged():
                 self._make_anew()
             else:
-                self._whole_in_spite_of = told
                 raise
             act()
+
+    def _is_news(self, told: str) -> bool:
+        if told in self._whole_in_spite_of or len(self._whole_in_spite_of) >= _MOST_WORDS:
+            return False
+        self._whole_in_spite_of.add(told)
+        return True
 
     def _make_anew(self, object_format: str = "sha1") -> None:
         set_aside(self._git_dir)
@@ -83,4 +93,11 @@ class KeptStore(Store):
         """
         if any(path.stat().st_size == 0 for path in self._git_dir.glob("objects/??/*")):
             return True
-        return Git(self._git_dir).code("rev-list", "--objects", "--quiet", "--all") != 0
+        return Git(self._git_dir).fails("rev-list", "--objects", "--quiet", "--all")
+
+    def _is_torn(self) -> bool:
+        """Is the content of any object not that of its name?"""
+        packs = [str(path) for path in (self._git_dir / "objects/pack").glob("*.idx")]
+        if packs and Git(self._git_dir).fails("verify-pack", *packs):
+            return True
+        return not all(map(is_whole, self._git_dir.glob("objects/??/*")))

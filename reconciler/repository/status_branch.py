@@ -42,7 +42,8 @@ class StatusBranch:
         try:
             return self._append(device, content, message, author, sign)
         except GitError as error:
-            if is_of_disk(error.what):
+            # What a server says of its disk is not of this one.
+            if not isinstance(error, RemoteUnavailable) and is_of_disk(error.what):
                 raise StateError(error.what, where=str(self._git_dir), advice="make room, or check the disk") from error
             raise
 

@@ -248,6 +248,9 @@ def test_an_errand_ends_with_who_sent_it(device: Device) -> None:
             with connection:  # it is at work
                 process.stdin.close()
                 assert process.wait(timeout=30) == 75
+                connection.settimeout(10)
+                while connection.recv(4096):  # until git hangs up, which ends as well
+                    pass
 
 
 def test_ctrl_c_at_a_terminal_is_for_the_agent(device: Device) -> None:

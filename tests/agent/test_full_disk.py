@@ -16,7 +16,7 @@ from reconciler.agent.errands.delivery import make_delivery
 from reconciler.agent.settings.config import load_config
 from reconciler.agent.settings.identity import Identity
 from reconciler.agent.state.journal import Journal
-from reconciler.errors import StateError, StateInUse
+from reconciler.errors import RemoteUnavailable, StateError, StateInUse
 from reconciler.model import Report, Revisions
 from reconciler.repository import Mirror, Remote
 from signing import write_new_key
@@ -144,6 +144,28 @@ def test_nor_one_that_finds_no_room(way: Way, small_disk: Path, *, told_before: 
     way.report()
     assert way.told() == "Healthy"
     assert list((way.folder / "memory").iterdir()) == []
+
+
+def test_a_disk_that_may_only_be_read_from_now_on_is_told(way: Way, small_disk: Path) -> None:
+    """As a card that fails: in the middle of a fetch, or with a store that it has damaged before."""
+    (way.folder / "state").symlink_to(small_disk)
+    way.report()
+    for store in small_disk.glob("*.git"):
+        (store / "objects/pack").mkdir(exist_ok=True)
+        (store / "objects/pack/tmp_pack_x").write_bytes(b"")
+        (store / "config").write_text("[core")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    way.report(replace(REPORT, phase="Failed"))
+    assert way.told() == "Failed"
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    way.report()
+    assert way.told() == "Healthy"
+
+
+def test_a_server_whose_disk_is_full_is_not_taken_for_this_device(way: Way) -> None:
+    (way.bare / "HEAD").write_text("fatal: No space left on device\n")
+    with pytest.raises(RemoteUnavailable):
+        way.report()
 
 
 def fill(disk: Path) -> None:

@@ -95,8 +95,10 @@ def hung() -> Hung:
 
 
 def test_another_version_comes_when_no_report_is_on_its_way_and_until_then_the_engine_is_looked_after(
-    hung: Hung,
+    hung: Hung, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It runs beside this one, by the same state."""
+    monkeypatch.setattr("reconciler.agent.service.run.LAST_WORDS_SECONDS", 0.1)
     hung.service.successor = "0.2.0-a"
     hung.leave()
     assert not hung.stops.wait(0.2)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from server_side import FILES, ServerSide
+from server_side import FILES, ServerSide, entries
 
 from lab.git_server import GitServer
 from reconciler.errors import ConfigError, GitError, RemoteUnavailable, UnknownRevision
-from reconciler.repository import Mirror, Remote
+from reconciler.repository import Mirror, Remote, create_bundle
 from reconciler.repository.git import Git
 
 MORE = {**FILES, "devices/d2.yaml": b"kind: Device\n"}
@@ -181,13 +181,42 @@ def test_a_store_is_looked_at_once_for_a_server_that_is_away(
 ) -> None:
     mirror.fetch()
     looks: list[str] = []
-    monkeypatch.setattr(Git, "code", lambda _, *arguments: looks.append(arguments[0]) or 0)
+    monkeypatch.setattr(Git, "fails", lambda _, *arguments: looks.append(arguments[0]))
     git.stop()
     for _ in range(3):
         with pytest.raises(RemoteUnavailable):
             mirror.fetch()
     git.start()
     assert looks == ["rev-list"]
+
+
+def test_a_store_for_which_git_has_no_memory_is_not_taken_for_a_damaged_one(
+    mirror: Mirror, git: GitServer, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = mirror.fetch()
+    git.stop()
+    for limit in ("ulimit -d 1000", "ulimit -d 1500", "ulimit -d 300", "kill -9 $$", "sleep 10"):
+        monkeypatch.setattr(Git, "_limit", lambda _, limit=limit: ["/bin/sh", "-c", f'{limit} && exec "$@"', "sh"])
+        monkeypatch.setattr("reconciler.repository.git.TIMEOUT_SECONDS", 0.5)
+        assert not Git(store).fails("rev-list", "--objects", "--all"), limit
+        assert not mirror.heal(), limit
+    monkeypatch.undo()
+    git.start()
+    assert mirror.files(seen.commit, "d1") == FILES
+
+
+def test_a_store_that_holds_what_git_dislikes_is_whole(server: ServerSide, tmp_path: Path) -> None:
+    """A date that is none, which no server gives a device and a bundle may; in a pack, git-fsck(1) calls it damage."""
+    tree = server.tree(entries(FILES))
+    raw = f"tree {tree}\nauthor A<a@b> 1 +0000\ncommitter A<a@b> 1 +0000\n\nUgly\n".encode()
+    commit = server.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=raw)
+    server.git("update-ref", "refs/heads/main", commit)
+    create_bundle(server.path, tmp_path / "it.bundle", {"refs/heads/main": commit}, (), "sha1")
+    mirror = Mirror(tmp_path / "store", Remote("http://127.0.0.1:1/fleet.git"), "main")
+    mirror.take(tmp_path / "it.bundle")
+    assert Git(tmp_path / "store").attempt("fsck")[0] not in (0, 1)
+    assert not mirror.heal()
+    assert mirror.files(commit, "d1") == FILES
 
 
 def test_a_power_cut_while_a_store_is_made_is_no_harm(mirror: Mirror, server: ServerSide, store: Path) -> None:

@@ -109,7 +109,10 @@ def _end_with(asked: BinaryIO) -> None:
     # Not by the buffer, whose lock this thread would keep at the end of the program.
     while os.read(asked.fileno(), 4096):
         pass
+    from reconciler.repository import end_all
+
     # Nobody waits for the answer any more, and the next agent may begin: what was half written is swept by it.
+    end_all()
     os._exit(_ABANDONED)
 
 

@@ -44,6 +44,7 @@ from reconciler.agent.versions.succession import (
 )
 from reconciler.agent.versions.unpacked import Versions
 from reconciler.agent.versions.updating import failed, is_due
+from reconciler.repository import end_all
 
 log = logging.getLogger("reconciler")
 
@@ -65,10 +66,12 @@ def run(options: argparse.Namespace) -> int:
         start_proven(settings.config, journal, ending)
         service = Service(settings, journal)
         service.run(ending)
+        # Before somebody else may have the state.
+        end_all()
     if service.has_newer_settings:
         log.info("anew     the settings have changed")
         start_anew(ending)
-    elif service.successor is not None:
+    elif service.successor is not None and not ending.is_asked:
         Succession(settings.config, journal, ending, service.beat).to(service.successor)
     return 0
 
