@@ -7,9 +7,8 @@ from reconciler.fleet.status import DeviceStatus
 from reconciler.fleet.text import age
 from reconciler.model import Report
 
-# Each says what is wrong by being false, but for these, which say it by being true.
-_FALSE = ("Trusted", "Fresh", "Rendered", "Updated", "Stored")
-_TRUE = ("Stalled", "Reconciling")
+# The apps say it better than the first; the second was healed.
+_TOLD_OTHERWISE = ("Ready", "Drifted")
 
 
 def reasons(status: DeviceStatus, tip: str, branch: str) -> list[tuple[str, str]]:
@@ -44,7 +43,7 @@ def _conditions(report: Report) -> Iterator[tuple[str, str]]:
         # A pause is no way to the revision, and holds the device all the same.
         if one.reason == "Paused":
             yield "Paused", one.message
-        is_wrong = (one.type in _FALSE and one.status == "False") or (one.type in _TRUE and one.status == "True")
+        is_wrong = one.is_wrong and one.type not in _TOLD_OTHERWISE
         # Whom it may obey cannot be looked up on the device: nothing new is run.
         if is_wrong or (one.type, one.status) == ("Trusted", "Unknown"):
             yield one.type, f"{one.reason} since {one.since}: {one.message}".rstrip(": ")

@@ -27,7 +27,13 @@ class ReportedCondition:
     message: str
     since: str
 
+    @property
+    def is_wrong(self) -> bool:
+        """Is something not in good order by it? Not where that is unknown (docs/reference/conditions.md)."""
+        return self.status == ("True" if self.type in _FALSE_IN_GOOD_ORDER else "False")
 
+
+_FALSE_IN_GOOD_ORDER = ("Stalled", "Reconciling", "Drifted")
 _STATUS = {True: "True", False: "False", None: "Unknown"}
 
 

@@ -3,10 +3,11 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from reconciler.agent.errands.delivery import encode
+from reconciler.agent.errands.delivery import DirectDelivery, encode
 from reconciler.agent.passes.converge import converge
 from reconciler.agent.passes.reporting import Pass, compose_report
 from reconciler.agent.state.journal import Journal
@@ -14,6 +15,9 @@ from reconciler.agent.state.remembered import FailedApp
 from reconciler.model import AppReport, Report, ServiceReport
 from reconciler.model.codec import from_json, to_plain
 from reconciler.model.report_text import state_lines
+from reconciler.repository import Author, StatusBranch
+from reconciler.repository.commits import Sign
+from signing import Signer
 from tests.fakes.box import STARTED
 from tests.fakes.engine import FakeEngine
 from tests.planning.test_plan_properties import device, drawn
@@ -54,6 +58,33 @@ def reports(tmp_path: Path) -> Reports:
     made.make()
     made.send()
     return made
+
+
+class Told:
+    """A way to a server that notes what it would say."""
+
+    def __init__(self) -> None:
+        self.message = ""
+
+    def append(self, device: str, content: bytes, message: str, author: Author, sign: Sign) -> None:
+        self.message = message
+
+    def of(self, report: Report) -> str:
+        DirectDelivery(cast(StatusBranch, self), Signer.generate()).deliver(report, 0.0)
+        return self.message
+
+
+def test_the_subject_of_a_report_names_what_is_not_in_good_order_and_nothing_else(reports: Reports) -> None:
+    quiet = reports.make()
+    assert Told().of(quiet) == "press: Healthy at main@aaaaaaaaaaaa"
+    reports.send()
+    reports.engine.kill("shop-web-1")
+    healed, _, body = Told().of(reports.make()).partition("\n")
+    assert healed == "press: Healthy at main@aaaaaaaaaaaa, Drifted=True Healed"
+    assert "shop/web" in body, "what was done"
+    waits = tuple(replace(one, status="True", reason="Pulling") if one.type == "Reconciling" else one
+                  for one in quiet.conditions)  # fmt: skip
+    assert Told().of(replace(quiet, conditions=waits)).splitlines()[0].endswith(", Reconciling=True Pulling")
 
 
 def test_drift_that_was_healed_is_told_once(reports: Reports) -> None:

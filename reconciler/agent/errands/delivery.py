@@ -96,7 +96,7 @@ def _author(report: Report, now: float) -> Author:
 
 def _message(report: Report) -> str:
     """The subject says the phase, the revision and what is wrong; the body tells it, and what was done."""
-    wrong = [c for c in report.conditions if _is_bad(c.type, c.status)]
+    wrong = [c for c in report.conditions if c.is_wrong]
     revision = Revision.parse(report.revisions.attempted or report.revisions.seen)
     at = revision.short if revision else "no revision"
     told = "".join(f", {c.type}={c.status} {c.reason}" for c in wrong)
@@ -104,7 +104,3 @@ def _message(report: Report) -> str:
     lines = [f"{report.device}: {report.phase} at {at}{told}", *([""] if body else []), *body]
     told = "\n".join(printable(line) for line in lines)
     return told if len(told) <= _MOST_WORDS else f"{told[:_MOST_WORDS]}..."
-
-
-def _is_bad(kind: str, status: str) -> bool:
-    return status == ("True" if kind in ("Stalled", "Drifted") else "False")
