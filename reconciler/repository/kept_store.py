@@ -26,8 +26,8 @@ class KeptStore(Store):
         # What git complained of when the store was looked at, and was whole.
         self._whole_in_spite_of = set[str]()
 
-    def heal(self) -> bool:
-        """Set it aside if anything in it cannot be read; was it?
+    def renew_if_damaged(self) -> bool:
+        """Make it anew if anything in it cannot be read; was it?
 
         Not by git-fsck(1), which in packs makes no difference between that and what somebody once wrote, such as a date
         that is none.
@@ -41,8 +41,7 @@ class KeptStore(Store):
         """Make the store anew in the other object format, as a server demands; False, when it holds what is needed."""
         if not self._may_forget and not self._is_empty():
             return False
-        told = Git(self._git_dir).run("rev-parse", "--show-object-format")
-        self._make_anew("sha1" if told.strip() == b"sha256" else "sha256")
+        self._make_anew("sha1" if self._format() == "sha256" else "sha256")
         return True
 
     def tidy(self) -> None:
@@ -80,6 +79,11 @@ class KeptStore(Store):
     def _make_anew(self, object_format: str = "sha1") -> None:
         set_aside(self._git_dir)
         init_bare(self._git_dir, object_format)
+        # Of another store, the same words are news.
+        self._whole_in_spite_of.clear()
+
+    def _format(self) -> str:
+        return Git(self._git_dir).run("rev-parse", "--show-object-format").decode().strip()
 
     def _is_empty(self) -> bool:
         """Was nothing ever fetched?"""

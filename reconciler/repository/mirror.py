@@ -76,8 +76,7 @@ class Mirror(KeptStore):
             wanted = {f"refs/tags/{tags}*": f"{FETCHED_TAGS}/{tags}*"}
         object_format = check_header(bundle, self._max_fetch, wanted)
         init_bare(self._git_dir, object_format)
-        known = Git(self._git_dir).run("rev-parse", "--show-object-format").decode().strip()
-        if object_format != known and self._is_empty():
+        if object_format != self._format() and self._is_empty():
             self._make_anew(object_format)
         try:
             fetch_bundle(Git(self._git_dir, max_file=self._max_fetch), bundle, wanted)

@@ -5,19 +5,12 @@ from pathlib import Path
 import pytest
 from soak_rig import Rig
 
-from reconciler.repository.git import Git
+from tests.fakes.stores import loose_object
 
 
 def lose(rig: Rig, what: str) -> None:
     """An object of the commit that is obeyed is no more."""
-    store = rig.folder / "state/repository.git"
-    object_id = Git(store).run("rev-parse", f"{rig.git.main}:{what}").decode().strip()
-    for pack in (store / "objects/pack").glob("*.pack"):
-        content = pack.read_bytes()
-        for part in pack.parent.glob(f"{pack.stem}.*"):
-            part.unlink()
-        Git(store).run("unpack-objects", "-q", stdin=content)
-    (store / "objects" / object_id[:2] / object_id[2:]).unlink()
+    loose_object(rig.folder / "state/repository.git", f"{rig.git.main}:{what}").unlink()
 
 
 @pytest.mark.parametrize("what", ["apps/app-0/compose.yaml", "fleet.yaml", "apps"])

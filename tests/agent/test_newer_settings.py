@@ -119,3 +119,9 @@ def test_newer_settings_do_not_wait_for_long_for_a_server_of_reports(
     assert not hung.service._asking.is_alive()
     assert hung.service._sending.is_alive(), "it ends with the process"
     hung.answers.set()
+
+
+def test_nothing_is_begun_while_another_one_follows(hung: Hung) -> None:
+    """The outbox of this one cannot even send."""
+    hung.service.successor = "0.2.0-a"
+    assert [hung.service._send(), hung.service._retry()] == [(), 0.0]

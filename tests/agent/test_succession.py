@@ -83,6 +83,15 @@ def test_who_waits_for_the_end_of_one_that_is_stuck_is_alive(
     assert why(config) == "it was not well within 0 s; its log says why"
 
 
+def test_one_whose_trial_never_began_has_not_failed(config: Config, anew: list[str]) -> None:
+    """Somebody ended the agent while it waited for a report to be out."""
+    ending, journal = Ending(), Journal(config.state)
+    ending.is_asked = True
+    Succession(config, journal, ending).to(NAME)
+    assert (journal.updates.failed, anew) == ({}, [])
+    assert not (config.state / "updates.json").exists(), "nor would a power cut say so"
+
+
 @pytest.mark.parametrize("allowed", [True, False])
 def test_a_version_that_git_may_not_choose_any_more_does_not_go_on(
     allowed: bool, config: Config, anew: list[str], monkeypatch: pytest.MonkeyPatch

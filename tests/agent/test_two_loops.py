@@ -34,7 +34,7 @@ class Desk:
             Obtained("main@sha1:" + "a" * 40, TRUSTED, ()), Rendered(DesiredState("press-1")), Admission(), "0.2.0-a"
         )
         metrics = Metrics(lambda: self.now)
-        self.outbox = Outbox(self.send, metrics, self.prove, lambda: self.now, shares_server=shares_server)
+        self.outbox = Outbox(self.send, metrics, self.heard, lambda: self.now, shares_server=shares_server)
         reconciler, orders, pulls = cast(Reconciler, self), cast(PolledOrders, self), cast(Pulls, self)
         self.loops = TwoLoops(reconciler, orders, pulls, self.outbox, Bell(), Bell(), Systemd({}), metrics)
 
@@ -52,8 +52,8 @@ class Desk:
         self.is_heard = self.error is None
         return self.error
 
-    def prove(self) -> None:
-        self.proofs += 1
+    def heard(self, is_proof: bool) -> None:
+        self.proofs += is_proof
 
     def hurry(self) -> None:
         pass

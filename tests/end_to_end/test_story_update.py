@@ -154,7 +154,7 @@ def test_what_is_no_wheel_of_that_version_is_told(running: Story, wheel: bytes) 
 
 def test_power_that_fails_during_the_trial_leaves_the_old_version(running: Story, wheel: bytes) -> None:
     """A version that never comes to its end of proving; then the power is back, and Git has a better one."""
-    slow = renumbered(wheel, NEW, {"reconciler/agent/service/outbox.py": ("self._prove()", "pass")})
+    slow = renumbered(wheel, NEW, {"reconciler/agent/service/outbox.py": ("self._heard(is_proof)", "pass")})
     log = running.folder / "run.log"
     with service_that_may_complain(running) as process:
         offer(running, slow)

@@ -13,6 +13,7 @@ from lab.git_server import GitServer
 from reconciler.errors import ConfigError, GitError, RemoteUnavailable, UnknownRevision
 from reconciler.repository import Mirror, Remote, create_bundle
 from reconciler.repository.git import Git
+from tests.fakes.stores import loose_object
 
 MORE = {**FILES, "devices/d2.yaml": b"kind: Device\n"}
 
@@ -121,24 +122,11 @@ def no_objects(store: Path) -> None:
     (store / "objects").rename(store / "gone")
 
 
-def loose(store: Path, name: str) -> Path:
-    """The file of an object of its own, which may be written; git keeps what it fetched in packs, or so."""
-    object_id = Git(store).run("rev-parse", name).decode().strip()
-    for pack in (store / "objects/pack").glob("*.pack"):
-        content = pack.read_bytes()
-        for part in pack.parent.glob(f"{pack.stem}.*"):
-            part.unlink()
-        Git(store).run("unpack-objects", "-q", stdin=content)
-    path = store / "objects" / object_id[:2] / object_id[2:]
-    path.chmod(0o644)
-    return path
-
-
 def flip(kind: str) -> Callable[[Path], None]:
     """A bad block in an object of this kind, of the commit that was seen."""
 
     def act(store: Path) -> None:
-        path = loose(store, {"commit": "refs/reconciler/main", "tree": "refs/reconciler/main:devices"}[kind])
+        path = loose_object(store, {"commit": "refs/reconciler/main", "tree": "refs/reconciler/main:devices"}[kind])
         path.write_bytes(path.read_bytes()[:10] + b"\xff" * 20)
 
     return act
@@ -190,6 +178,13 @@ def test_a_store_is_looked_at_once_for_a_server_that_is_away(
     assert looks == ["rev-list"]
 
 
+def test_a_store_is_healed_each_time_that_it_is_damaged_in_the_same_way(mirror: Mirror, store: Path) -> None:
+    commit = mirror.fetch().commit
+    for _ in range(2):
+        DAMAGES["the config is torn"](store)
+        assert mirror.fetch().commit == commit
+
+
 def test_a_store_for_which_git_has_no_memory_is_not_taken_for_a_damaged_one(
     mirror: Mirror, git: GitServer, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,7 +194,7 @@ def test_a_store_for_which_git_has_no_memory_is_not_taken_for_a_damaged_one(
         monkeypatch.setattr(Git, "_limit", lambda _, limit=limit: ["/bin/sh", "-c", f'{limit} && exec "$@"', "sh"])
         monkeypatch.setattr("reconciler.repository.git.TIMEOUT_SECONDS", 0.5)
         assert not Git(store).fails("rev-list", "--objects", "--all"), limit
-        assert not mirror.heal(), limit
+        assert not mirror.renew_if_damaged(), limit
     monkeypatch.undo()
     git.start()
     assert mirror.files(seen.commit, "d1") == FILES
@@ -215,7 +210,7 @@ def test_a_store_that_holds_what_git_dislikes_is_whole(server: ServerSide, tmp_p
     mirror = Mirror(tmp_path / "store", Remote("http://127.0.0.1:1/fleet.git"), "main")
     mirror.take(tmp_path / "it.bundle")
     assert Git(tmp_path / "store").attempt("fsck")[0] not in (0, 1)
-    assert not mirror.heal()
+    assert not mirror.renew_if_damaged()
     assert mirror.files(commit, "d1") == FILES
 
 
@@ -231,8 +226,8 @@ def test_what_a_disk_lost_is_found_out_when_it_is_read(
     what: str, left: str, mirror: Mirror, server: ServerSide, store: Path
 ) -> None:
     seen = mirror.fetch().commit
-    assert not mirror.heal(), "it is whole"
-    path = loose(store, f"{seen}:{what}")
+    assert not mirror.renew_if_damaged(), "it is whole"
+    path = loose_object(store, f"{seen}:{what}")
     if left == "nothing":
         path.unlink()
     else:
@@ -240,7 +235,7 @@ def test_what_a_disk_lost_is_found_out_when_it_is_read(
     with pytest.raises(GitError):
         mirror.files(seen, "d1")
     assert mirror.fetch().commit == seen
-    assert mirror.heal()
+    assert mirror.renew_if_damaged()
     assert mirror.fetch().commit == seen
     assert mirror.files(seen, "d1") == FILES
 

@@ -47,7 +47,7 @@ class DirectOrders:
     def obtain(self, bundle: Path | None = None, *, is_fetched: bool = False) -> Known:
         """As all Orders; or out of this bundle, as if it were the server."""
         known = self._known(self._source.obtain(self._clock(), bundle, is_fetched=is_fetched))
-        if _is_unreadable(known) and self._mirror.heal():
+        if _is_unreadable(known) and self._mirror.renew_if_damaged():
             log.warning("store    it was damaged, and is fetched anew")
             known = self._known(self._source.obtain(self._clock(), bundle))
         self._mirror.tidy()

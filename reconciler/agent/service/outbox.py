@@ -14,7 +14,8 @@ log = logging.getLogger("reconciler")
 class Outbox:
     """Of one thread, but for what others note.
 
-    `send` gives the error when a report has to wait. `prove` is called once all that Git says was done and heard.
+    `send` gives the error when a report has to wait. `heard` is called when none has to; with whether
+    all that Git says was done by then.
     `shares_server`: is the server of reports that of the fleet, too?
     """
 
@@ -22,12 +23,12 @@ class Outbox:
         self,
         send: Callable[[], ReconcilerError | None],
         metrics: Metrics,
-        prove: Callable[[], None],
+        heard: Callable[[bool], None],
         clock: Callable[[], float] = time.monotonic,
         *,
         shares_server: bool = True,
     ) -> None:
-        self._send, self._metrics, self._prove, self._clock = send, metrics, prove, clock
+        self._send, self._metrics, self._heard, self._clock = send, metrics, heard, clock
         self._shares_server, self.bell = shares_server, Bell()
         # The newest report could not be sent.
         self._is_refused = False
@@ -62,10 +63,10 @@ class Outbox:
         error = self._send()
         self._metrics.note_send(failed=error is not None)
         self._is_refused = error is not None
-        if error is not None:
-            log.error("%s", error)
-            rest = error.retry_seconds if isinstance(error, RemoteUnavailable) else 0.0
-            self._rests_until = self._clock() + rest
-        elif is_proof:
-            self._prove()
-        return max(rest, 0.0)
+        if error is None:
+            self._heard(is_proof)
+            return 0.0
+        log.error("%s", error)
+        rest = error.retry_seconds if isinstance(error, RemoteUnavailable) else 0.0
+        self._rests_until = self._clock() + rest
+        return rest

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TypeVar
 
 from reconciler.agent.docker_engine.parts import docker_engine
 from reconciler.agent.engine.aside import Aside
@@ -48,8 +47,6 @@ from reconciler.repository import end_all
 
 log = logging.getLogger("reconciler")
 
-Sent = TypeVar("Sent")
-
 LAST_WORDS_SECONDS, _LOOK_SECONDS = 10.0, 1.0
 MOST_FAILED_ERRANDS = 3
 # Each word of Git makes a full pass; when it says nothing for so many intervals, one is made without.
@@ -71,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if service.has_newer_settings:
         log.info("anew     the settings have changed")
         start_anew(ending)
-    elif service.successor is not None and not ending.is_asked:
+    elif service.successor is not None:
         Succession(settings.config, journal, ending, service.beat).to(service.successor)
     return 0
 
@@ -94,9 +91,8 @@ class Service:
         publisher = Publisher(errands, journal, config.status.heartbeat)
         engine = Aside(self._engine, pulls)
         reconciler = Reconciler(config, orders, engine, journal, publisher, machine=look_at_machine(config.root))
-        prove = tell_proven if is_on_trial() else lambda: None
         shares_server = config.status.remote.host == config.remote.host
-        self._outbox = Outbox(reconciler.send, self._metrics, prove, shares_server=shares_server)
+        self._outbox = Outbox(reconciler.send, self._metrics, self._heard, shares_server=shares_server)
         bells = self._bell, self._git_bell
         self._loops = TwoLoops(reconciler, orders, pulls, self._outbox, *bells, self._systemd, self._metrics)
         asking = Loop(Passes(self._ask_git, self._after_a_report), config.interval, config.device, self._git_bell)
@@ -194,16 +190,18 @@ class Service:
         Errands(content, self._settings.path).check()
 
     def _retry(self) -> float:
-        return 0.0 if self._goes else self._sent(self._outbox.retry())
+        return 0.0 if self._goes else self._outbox.retry()
 
     def _send(self) -> Sequence[str]:
-        return () if self._goes else self._sent(self._outbox.send())
+        return () if self._goes else self._outbox.send()
 
-    def _sent(self, result: Sent) -> Sent:
-        """Another version that waited for a report to be heard need not wait for Git to be asked."""
-        if self._loops.update is not None:
+    def _heard(self, is_proof: bool) -> None:
+        """No report waits: one on trial may have shown that it works; or another version need not wait for a poll."""
+        if is_on_trial():
+            if is_proof:
+                tell_proven()
+        elif self._loops.update is not None:
             self._git_bell.ring_for_change()
-        return result
 
     def _after_a_report(self) -> Sequence[str]:
         self._follow()

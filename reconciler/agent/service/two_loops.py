@@ -48,7 +48,8 @@ class TwoLoops:
     def update(self) -> str | None:
         """The version of the reconciler itself that shall run, if Git has just said one, and hears of us."""
         known = self._known
-        return known.update if known is not None and known.is_from_git and self._reconciler.is_heard else None
+        wanted = known.update if known is not None and known.is_from_git else None
+        return wanted if wanted is not None and self._reconciler.is_heard else None
 
     def sync(self, seconds: float) -> Result | None:
         """Of any thread: ask Git now, and wait for the pass that goes by its answer; None after so long."""

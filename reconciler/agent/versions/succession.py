@@ -126,6 +126,8 @@ class Succession:
             self.journal.write_updates(replace(self.journal.updates, proven="", starts=0))
             log.info("version  the installed one is wanted again")
             return start_anew(self.ending, installed_home())
+        if self.ending.is_asked:  # while a report was waited for: what never began has not failed
+            return None
         log.info("version  %s is to prove itself", name)
         before = self.journal.updates
         # One that brings the whole device down must not be tried again at once.
