@@ -1,9 +1,12 @@
 """A real Git server over SSH: Debian's `sshd`, with keys of its own; on loopback if nothing else is said."""
 
 import getpass
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from lab.processes import Server
@@ -73,4 +76,16 @@ class SshServer:
         wait_until(lambda: is_listening(self.port), 60, "sshd")
 
     def stop(self) -> None:
+        """And each session, which sshd leaves to itself: a fetch that began before would see what comes after."""
+        sessions = _children(self._server.pid)
         self._server.stop()
+        for pid in sessions:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _children(pid: int | None) -> list[int]:
+    """The processes that it started and that are there (proc_pid_task_children(5))."""
+    with suppress(OSError):
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
